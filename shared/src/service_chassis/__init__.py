@@ -1,0 +1,1 @@
+"""Plumbing every Steward service runs on; contains no word of their domains."""

@@ -1,0 +1,1 @@
+"""The event backbone: envelope, outbox and relay, broker adapters, consumer and inbox, failed messages."""

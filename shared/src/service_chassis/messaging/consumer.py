@@ -1,0 +1,262 @@
+"""The consumer: takes what has arrived, handles it in one transaction, and acknowledges after the commit.
+
+When the transaction fails, its messages are redone one by one, and a batch event by event, so that one bad event costs
+the others a little time and nothing else.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from service_chassis import correlation
+from service_chassis.database import DatabaseUnavailable, TransactionConflict
+from service_chassis.logs import Log
+from service_chassis.messaging import failures, inbox
+from service_chassis.messaging.broker import Broker, Delivery
+from service_chassis.messaging.broker import Subscription as Hold
+from service_chassis.messaging.envelope import Event
+from service_chassis.messaging.incoming import Incoming, NotSubscribed, Unreadable, read
+from service_chassis.messaging.subscriptions import Drop, Retry, Subscriptions
+from service_chassis.metrics import Metrics
+from service_chassis.retry import Backoff
+from service_chassis.unit_of_work import UnitOfWork, Units
+
+EVENTS_AT_ONCE = 500
+DATABASE_RETRY = 1.0
+CONFLICT_RETRY = 0.05
+
+
+class _Stopped(Exception):
+    """The process ends before this work could be committed; the broker will deliver it again."""
+
+
+class Consumer:
+    """Consumes one queue on behalf of one service."""
+
+    def __init__(
+        self,
+        name: str,
+        queue: str,
+        broker: Broker,
+        units: Units[Any],
+        subscriptions: Subscriptions,
+        *,
+        log: Log,
+        metrics: Metrics,
+        backoff: Backoff,
+        stop: threading.Event,
+    ) -> None:
+        self.name = name
+        self.queue = queue
+        self._broker = broker
+        self._units = units
+        self._subscriptions = subscriptions
+        self._log = log
+        self._metrics = metrics
+        self._backoff = backoff
+        self._stop = stop
+
+    def run(self, tick: Callable[[], None]) -> None:
+        """Consume until stopped; raises BrokerUnavailable when the subscription breaks."""
+        hold = self._broker.subscribe(self.queue)
+        try:
+            while not self._stop.is_set():
+                tick()
+                self.take(hold, timeout=0.5)
+        finally:
+            hold.close()
+
+    def take(self, hold: Hold, timeout: float) -> int:
+        """Handle what is there; return how many messages that was."""
+        deliveries = hold.take(EVENTS_AT_ONCE, timeout)
+        if deliveries:
+            try:
+                self._settle(lambda: self.handle(deliveries))
+            except _Stopped:
+                return 0
+            hold.acknowledge(deliveries)
+        return len(deliveries)
+
+    def handle(self, deliveries: Sequence[Delivery]) -> None:
+        """Take in deliveries, each exactly once, whatever becomes of it: done, failed or parked."""
+        items = [item for delivery in deliveries if (item := self._read(delivery)) is not None]
+        try:
+            self._together(items)
+        except (DatabaseUnavailable, TransactionConflict, _Stopped):
+            raise
+        except Exception as error:  # noqa: BLE001  # A handler may raise anything; the cause is found one by one.
+            self._log.info("batch_redone_one_by_one", messages=len(items), error=repr(error))
+            for item in items:
+                self._settle(lambda item=item: self._alone(item))  # type: ignore[misc]  # bound per turn
+
+    def retry_failed(self) -> bool:
+        """Try failed messages that are due again; say whether there may be more."""
+        with self._units.read() as uow:
+            rows = failures.due(uow.session, self.name, uow.now)
+        for row in rows:
+            self._retry(row)
+        return len(rows) > 0 and not self._stop.is_set()
+
+    def drain_dead(self) -> bool:
+        """Move what the broker gave up on into the table of failed messages; say whether there may be more."""
+        hold = self._broker.subscribe(f"{self.queue}.dead")
+        try:
+            deliveries = hold.take(EVENTS_AT_ONCE, timeout=0.2)
+            with self._units.write() as uow:
+                for delivery in deliveries:
+                    detail = "It was delivered too often without an answer."
+                    failures.park(
+                        uow.session, self.name, delivery, reason="delivery_limit", detail=detail, now=uow.now
+                    )
+            hold.acknowledge(deliveries)
+        finally:
+            hold.close()
+        return bool(deliveries)
+
+    def _read(self, delivery: Delivery) -> Incoming | None:
+        try:
+            return read(delivery, self._subscriptions)
+        except NotSubscribed:
+            self._metrics.consumed(delivery.routing_key, "not_subscribed", delivery.events)
+        except Unreadable as error:
+            with self._units.write() as uow:
+                failures.park(
+                    uow.session, self.name, delivery, reason=error.reason, detail=str(error), now=uow.now
+                )
+            self._metrics.consumed(delivery.routing_key, "parked", 1)
+            self._log.warning(
+                "message_parked", type=delivery.routing_key, message_id=delivery.message_id, reason=error.reason
+            )
+        return None
+
+    def _together(self, items: Sequence[Incoming]) -> None:
+        """Handle all items in one transaction: one inbox insert, and one call per batch handler."""
+        if not items:
+            return
+        with self._units.write() as uow:
+            fresh = inbox.admit(uow.session, self.name, [item.inbox_id for item in items], uow.now)
+            split = self._left_of_split(uow, [item for item in items if item.is_batch and item.inbox_id not in fresh])
+            for event_type, events in _by_type([*_first_of_each(items, fresh), *split]).items():
+                self._dispatch(event_type, events, uow)
+        self._count(items, "handled")
+
+    def _left_of_split(self, uow: UnitOfWork, batches: Sequence[Incoming]) -> list[Incoming]:
+        """Return events of batches split earlier that have not been handled yet, because the process ended there."""
+        if not batches:
+            return []
+        split = inbox.split_batches(uow.session, self.name, [batch.inbox_id for batch in batches])
+        events = [event for batch in batches if batch.inbox_id in split for event in batch.split()]
+        fresh = inbox.admit(uow.session, self.name, [event.inbox_id for event in events], uow.now)
+        return _first_of_each(events, fresh)
+
+    def _alone(self, item: Incoming) -> None:
+        """Handle one message by itself; a failing batch goes on event by event, a failing event becomes a row."""
+        try:
+            self._together([item])
+        except (DatabaseUnavailable, TransactionConflict, _Stopped):
+            raise
+        except Drop as drop:
+            self._dropped(item, drop)
+        except Exception as error:  # noqa: BLE001  # A handler may raise anything; whatever it is becomes a row.
+            if item.is_batch:
+                self._split(item)
+            else:
+                self._failed(item, error)
+
+    def _split(self, batch: Incoming) -> None:
+        with self._units.write() as uow:
+            inbox.admit(uow.session, self.name, [batch.inbox_id], uow.now, mark=inbox.SPLIT)
+        for event in batch.split():
+            self._settle(lambda event=event: self._alone(event))  # type: ignore[misc]  # bound per turn
+
+    def _failed(self, item: Incoming, error: Exception) -> None:
+        retry_in = error.after if isinstance(error, Retry) else self._delay(1)
+        with self._units.write() as uow:
+            failures.record(uow.session, self.name, item, error=error, now=uow.now, retry_in=retry_in)
+        self._count([item], "failed")
+        event = item.events[0]
+        self._log.warning("event_failed", type=event.type, event_id=str(event.id), error=repr(error))
+
+    def _dropped(self, item: Incoming, drop: Drop) -> None:
+        if item.is_batch:
+            self._split(item)
+            return
+        with self._units.write() as uow:
+            inbox.admit(uow.session, self.name, [item.inbox_id], uow.now)
+        self._count([item], "dropped")
+        self._log.info("event_dropped", type=item.type, event_id=str(item.inbox_id), reason=drop.reason)
+
+    def _retry(self, row: Any) -> None:
+        try:
+            item = read(failures.delivery_of(row), self._subscriptions)
+            with self._units.write() as uow:
+                if inbox.admit(uow.session, self.name, [item.inbox_id], uow.now):
+                    self._dispatch(item.type, item.events, uow)
+                failures.settle(uow.session, row.id)
+            self._count([item], "handled")
+        except (DatabaseUnavailable, TransactionConflict, _Stopped):
+            raise
+        except Exception as error:  # noqa: BLE001  # A handler may raise anything; it is another failed attempt.
+            self._failed_again(row, error)
+
+    def _failed_again(self, row: Any, error: Exception) -> None:
+        with self._units.write() as uow:
+            if isinstance(error, Drop | NotSubscribed):
+                failures.settle(uow.session, row.id)
+            elif isinstance(error, Retry):
+                failures.failed_again(uow.session, row.id, error, uow.now, error.after, counts=False)
+            else:
+                failures.failed_again(uow.session, row.id, error, uow.now, self._delay(row.attempts + 1))
+        self._metrics.consumed(row.type, "failed", 1)
+
+    def _delay(self, attempts: int) -> timedelta | None:
+        """Return how long to wait after so many attempts, or None when they are used up."""
+        return None if attempts >= self._backoff.attempts else self._backoff.delay(attempts)
+
+    def _dispatch(self, event_type: str, events: list[Event], uow: UnitOfWork) -> None:
+        subscription = self._subscriptions[event_type]
+        if subscription.batch:
+            with correlation.correlated(_ids(events[0])):
+                subscription.call(events, uow)
+            return
+        for event in events:
+            with correlation.correlated(_ids(event)):
+                subscription.call([event], uow)
+
+    def _settle(self, work: Callable[[], None]) -> None:
+        """Do work until the database lets it commit; raises _Stopped when told to stop before that."""
+        while True:
+            try:
+                work()
+            except TransactionConflict:
+                pause = random.uniform(0, CONFLICT_RETRY)  # noqa: S311  # Spreads contenders, guards nothing.
+            except DatabaseUnavailable as error:
+                self._log.warning("consumer_paused", error=str(error.__cause__ or error))
+                pause = DATABASE_RETRY
+            else:
+                return
+            if self._stop.wait(pause):
+                raise _Stopped
+
+    def _count(self, items: Iterable[Incoming], outcome: str) -> None:
+        for item in items:
+            self._metrics.consumed(item.type, outcome, len(item.events))
+
+
+def _first_of_each(items: Sequence[Incoming], fresh: set[Any]) -> list[Incoming]:
+    """Return the items with a fresh id; of two with the same id, the first."""
+    by_id = {item.inbox_id: item for item in reversed(items) if item.inbox_id in fresh}
+    return list(reversed(by_id.values()))
+
+
+def _by_type(items: Iterable[Incoming]) -> dict[str, list[Event]]:
+    grouped: dict[str, list[Event]] = {}
+    for item in items:
+        grouped.setdefault(item.type, []).extend(item.events)
+    return grouped
+
+
+def _ids(event: Event) -> correlation.Correlation:
+    return correlation.Correlation(event.correlation_id, str(event.id), correlation.next_traceparent(event.traceparent))

@@ -1,0 +1,193 @@
+"""CloudEvents 1.0 in structured JSON, alone or as a batch, and what of it is mirrored beside the body."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby, islice
+from typing import Any, ClassVar, Protocol
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from service_chassis import correlation
+from service_chassis.ids import uuid7
+
+SINGLE = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+BATCH_LIMIT = 500
+"""The most events one message carries."""
+
+
+class Contract(Protocol):
+    """What the chassis needs to know of an event; the contracts themselves live elsewhere."""
+
+    type: ClassVar[str]
+    exchange: ClassVar[str]
+    source: ClassVar[str]
+
+    @property
+    def subject(self) -> str:
+        """The id of the aggregate the event is about."""
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """One CloudEvent; `data` is the contract on the way out and raw JSON on the way in."""
+
+    specversion: str
+    id: UUID
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    datacontenttype: str = "application/json"
+    dataschema: str | UnsetType = UNSET
+    data: Any
+    correlationid: str | UnsetType = UNSET
+    causationid: str | UnsetType = UNSET
+    traceparent: str | UnsetType = UNSET
+    aggregateversion: int | UnsetType = UNSET
+
+
+class Received(Envelope, frozen=True, kw_only=True):
+    """An envelope whose data has not been decoded yet."""
+
+    data: msgspec.Raw
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event as a handler sees it; `data` is an instance of the contract it subscribed to."""
+
+    id: UUID
+    type: str
+    source: str
+    subject: str
+    time: datetime
+    data: Any
+    correlation_id: str
+    causation_id: str | None = None
+    traceparent: str | None = None
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An event to publish: the contract, the version of its aggregate, and the event that caused it.
+
+    Without a cause the ids of the work in hand are used; a handler of many events names the cause of each.
+    """
+
+    data: Contract
+    version: int | None = None
+    cause: Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message ready for the outbox: encoded, and labelled with what routing and operators need."""
+
+    id: UUID
+    exchange: str
+    routing_key: str
+    content_type: str
+    body: str
+    events: int
+    correlation_id: str
+    source: str
+
+
+_encoder = msgspec.json.Encoder()
+_one = msgspec.json.Decoder(Received)
+_many = msgspec.json.Decoder(list[Received])
+
+
+def encoded(outgoing: Outgoing, now: datetime) -> NewMessage:
+    """Return one event as a message of its own; the message's id is the event's."""
+    envelope = _envelope(outgoing, now)
+    return _message(envelope.id, SINGLE, [envelope], _encoder.encode(envelope))
+
+
+def encoded_batch(batch: Sequence[Outgoing], now: datetime) -> NewMessage:
+    """Return events of one type as one message, which has an id of its own."""
+    envelopes = [_envelope(outgoing, now) for outgoing in batch]
+    return _message(uuid7(), BATCH, envelopes, _encoder.encode(envelopes))
+
+
+def batched(events: Iterable[Outgoing], limit: int = BATCH_LIMIT) -> Iterator[list[Outgoing]]:
+    """Cut events into runs of one type with at most `limit` in each."""
+    for _, run in groupby(events, key=lambda outgoing: outgoing.data.type):
+        while batch := list(islice(run, limit)):
+            yield batch
+
+
+def decoded(content_type: str, body: bytes) -> list[Received]:
+    """Return the events of a message; raises msgspec.DecodeError when it is not what it says."""
+    return _many.decode(body) if content_type == BATCH else [_one.decode(body)]
+
+
+def received(envelope: Received, contract: type[Any]) -> Event:
+    """Return the event as its contract reads it; fields the contract does not know are passed over.
+
+    Raises msgspec.ValidationError.
+    """
+    return Event(
+        id=envelope.id,
+        type=envelope.type,
+        source=envelope.source,
+        subject=envelope.subject,
+        time=envelope.time,
+        data=msgspec.json.decode(envelope.data, type=contract),
+        correlation_id=_given(envelope.correlationid) or str(envelope.id),
+        causation_id=_given(envelope.causationid),
+        traceparent=_given(envelope.traceparent),
+        version=_given(envelope.aggregateversion),
+    )
+
+
+def single(envelope: Received) -> bytes:
+    """Return one event of a batch as the body of a message of its own."""
+    return _encoder.encode(envelope)
+
+
+def _envelope(outgoing: Outgoing, now: datetime) -> Envelope:
+    ids = _ids(outgoing.cause)
+    return Envelope(
+        specversion="1.0",
+        id=uuid7(),
+        source=outgoing.data.source,
+        type=outgoing.data.type,
+        subject=outgoing.data.subject,
+        time=now,
+        dataschema=f"/contracts/{outgoing.data.type}",
+        data=outgoing.data,
+        correlationid=ids.correlation_id,
+        causationid=ids.causation_id or UNSET,
+        traceparent=ids.traceparent or UNSET,
+        aggregateversion=UNSET if outgoing.version is None else outgoing.version,
+    )
+
+
+def _ids(cause: Event | None) -> correlation.Correlation:
+    if cause is not None:
+        return correlation.Correlation(cause.correlation_id, str(cause.id), cause.traceparent)
+    return correlation.current() or correlation.fresh()
+
+
+def _message(message_id: UUID, content_type: str, envelopes: Sequence[Envelope], body: bytes) -> NewMessage:
+    first = envelopes[0]
+    data: Contract = first.data
+    return NewMessage(
+        id=message_id,
+        exchange=data.exchange,
+        routing_key=first.type,
+        content_type=content_type,
+        body=body.decode(),
+        events=len(envelopes),
+        correlation_id=_given(first.correlationid) or "",
+        source=first.source,
+    )
+
+
+def _given(value: Any) -> Any:
+    return None if value is UNSET else value

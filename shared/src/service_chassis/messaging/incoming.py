@@ -1,0 +1,100 @@
+"""From what the broker delivered to what a handler can take, or to the reason why not."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+
+from service_chassis.messaging.broker import Delivery
+from service_chassis.messaging.envelope import BATCH, SINGLE, Event, Received, decoded, received, single
+from service_chassis.messaging.subscriptions import Subscriptions
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One message: its events, and the id under which the inbox remembers it."""
+
+    inbox_id: UUID
+    type: str
+    exchange: str
+    events: list[Event]
+    bodies: list[bytes]
+    content_type: str
+
+    @property
+    def is_batch(self) -> bool:
+        return self.content_type == BATCH
+
+    def split(self) -> list["Incoming"]:
+        """Return the events of a batch as messages of their own."""
+        return [
+            Incoming(event.id, self.type, self.exchange, [event], [body], SINGLE)
+            for event, body in zip(self.events, self.bodies, strict=True)
+        ]
+
+
+class Unreadable(Exception):
+    """A message no handler can take; `reason` is a stable code, the text says more."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason = reason
+        super().__init__(detail)
+
+
+class NotSubscribed(Exception):
+    """A known type this service no longer, or not yet, asks for."""
+
+
+def read(delivery: Delivery, subscriptions: Subscriptions) -> Incoming:
+    """Decode and check a message; raises Unreadable or NotSubscribed."""
+    envelopes = _envelopes(delivery)
+    event_type = envelopes[0].type
+    contract = subscriptions.contract(event_type)
+    if contract is None:
+        raise Unreadable("unknown_type", f"No contract is called {event_type}.")
+    _check_origin(delivery, envelopes, contract)
+    if event_type not in subscriptions:
+        raise NotSubscribed(event_type)
+    try:
+        events = [received(envelope, contract) for envelope in envelopes]
+    except msgspec.ValidationError as error:
+        raise Unreadable("invalid_data", str(error)) from error
+    return Incoming(
+        inbox_id=_inbox_id(delivery, envelopes),
+        type=event_type,
+        exchange=delivery.exchange,
+        events=events,
+        bodies=[single(envelope) for envelope in envelopes] if len(envelopes) > 1 else [delivery.body],
+        content_type=delivery.content_type,
+    )
+
+
+def _envelopes(delivery: Delivery) -> list[Received]:
+    if delivery.content_type not in {SINGLE, BATCH}:
+        raise Unreadable("unknown_content_type", f"{delivery.content_type!r} is no CloudEvents content type.")
+    try:
+        envelopes = decoded(delivery.content_type, delivery.body)
+    except msgspec.DecodeError as error:
+        raise Unreadable("undecodable", str(error)) from error
+    except UnicodeDecodeError as error:
+        raise Unreadable("undecodable", str(error)) from error
+    if not envelopes:
+        raise Unreadable("empty_batch", "The batch holds no event.")
+    return envelopes
+
+
+def _check_origin(delivery: Delivery, envelopes: list[Received], contract: type) -> None:  # type: ignore[type-arg]  # any contract class
+    if {envelope.type for envelope in envelopes} != {envelopes[0].type}:
+        raise Unreadable("mixed_batch", "A batch holds events of one type only.")
+    foreign = {envelope.source for envelope in envelopes} - {contract.source}  # type: ignore[attr-defined]  # a Contract
+    if foreign or delivery.exchange != contract.exchange:  # type: ignore[attr-defined]  # a Contract
+        raise Unreadable("foreign_source", f"{sorted(foreign)} may not publish this on {delivery.exchange}.")
+
+
+def _inbox_id(delivery: Delivery, envelopes: list[Received]) -> UUID:
+    if delivery.content_type == SINGLE:
+        return envelopes[0].id
+    try:
+        return UUID(delivery.message_id)
+    except ValueError as error:
+        raise Unreadable("no_batch_id", "The batch's message id is no UUID.") from error

@@ -1,0 +1,152 @@
+"""The outbox: messages that commit with the change they tell of, and what the relay asks about them.
+
+A row is `pending` until the broker confirmed it (`published`). A row the broker refuses is `delayed`, one that no
+queue is bound for is `unroutable`; both leave the hot index and come back when they are due, so that neither holds
+up the others.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from service_chassis.database.statements import changed
+from service_chassis.messaging.broker import Message
+from service_chassis.messaging.envelope import NewMessage
+from service_chassis.messaging.tables import outbox
+
+UNROUTABLE_RETRY = timedelta(minutes=1)
+LONGEST_DELAY = timedelta(minutes=10)
+EVENTS_AT_ONCE = 5_000
+"""The most events read into memory at a time, because a single row may hold a batch of hundreds."""
+
+
+def append(session: Session, messages: Sequence[NewMessage], now: datetime) -> None:
+    """Write messages in the order they were published in."""
+    if not messages:
+        return
+    rows = [
+        {
+            "message_id": message.id,
+            "exchange": message.exchange,
+            "routing_key": message.routing_key,
+            "content_type": message.content_type,
+            "source": message.source,
+            "body": message.body,
+            "events": message.events,
+            "correlation_id": message.correlation_id,
+            "created_at": now,
+        }
+        for message in messages
+    ]
+    session.execute(insert(outbox), rows)
+
+
+def pending(session: Session, limit: int) -> list[tuple[int, Message]]:
+    """Return the oldest unpublished messages with their sequence numbers.
+
+    It asks for what is unpublished, never for what came after the last one seen: numbers are given at the insert but
+    seen at the commit, so that a later number may be visible first.
+    """
+    oldest = (
+        select(outbox, func.sum(outbox.c.events).over(order_by=outbox.c.seq).label("running"))
+        .where(outbox.c.state == "pending")
+        .order_by(outbox.c.seq)
+        .limit(limit)
+        .subquery()
+    )
+    few_enough = (oldest.c.running <= EVENTS_AT_ONCE) | (oldest.c.running == oldest.c.events)
+    rows = session.execute(select(oldest).where(few_enough).order_by(oldest.c.seq))
+    return [(row.seq, _message(row)) for row in rows]
+
+
+def mark_published(session: Session, numbers: Sequence[int], now: datetime) -> None:
+    session.execute(update(outbox).where(outbox.c.seq.in_(numbers)).values(state="published", published_at=now))
+
+
+def mark_unroutable(session: Session, numbers: Sequence[int], now: datetime) -> None:
+    values = {
+        "state": "unroutable",
+        "next_attempt_at": now + UNROUTABLE_RETRY,
+        "last_error": "No queue is bound for it.",
+    }
+    session.execute(update(outbox).where(outbox.c.seq.in_(numbers)).values(attempts=outbox.c.attempts + 1, **values))
+
+
+def mark_refused(session: Session, number: int, now: datetime) -> None:
+    """Let one row wait, longer each time, while the others go on."""
+    attempts = session.scalar(select(outbox.c.attempts).where(outbox.c.seq == number)) or 0
+    delay = min(timedelta(seconds=2**attempts), LONGEST_DELAY)
+    values = {"state": "delayed", "next_attempt_at": now + delay, "last_error": "The broker refused it."}
+    session.execute(update(outbox).where(outbox.c.seq == number).values(attempts=attempts + 1, **values))
+
+
+def any_due(session: Session, now: datetime) -> bool:
+    """Say whether a delayed or unroutable row's time has come."""
+    return session.scalar(select(outbox.c.seq).where(_due(now)).limit(1)) is not None
+
+
+def release_due(session: Session, now: datetime) -> int:
+    """Make rows pending again whose time has come; return how many."""
+    return changed(session, update(outbox).where(_due(now)).values(state="pending", next_attempt_at=None))
+
+
+def release_unroutable(session: Session) -> int:
+    """Make every unroutable row pending again, because the topology changed; return how many."""
+    change = update(outbox).where(outbox.c.state == "unroutable").values(state="pending", next_attempt_at=None)
+    return changed(session, change)
+
+
+def replay(session: Session, since: datetime, *, types: Sequence[str] = (), dry_run: bool = False) -> int:
+    """Publish again what was published since an instant; consumers that had it pass it over. Return how many rows."""
+    chosen = (outbox.c.state == "published") & (outbox.c.published_at >= since)
+    if types:
+        chosen &= outbox.c.routing_key.in_(types)
+    if dry_run:
+        return session.scalar(select(func.count()).select_from(outbox).where(chosen)) or 0
+    return changed(session, update(outbox).where(chosen).values(state="pending", published_at=None))
+
+
+def forget_published(session: Session, before: datetime, limit: int = 5_000) -> int:
+    """Delete published rows older than an instant, oldest first; return how many."""
+    old = (
+        select(outbox.c.seq)
+        .where(outbox.c.state == "published", outbox.c.published_at < before)
+        .order_by(outbox.c.seq)
+        .limit(limit)
+    )
+    return changed(session, delete(outbox).where(outbox.c.seq.in_(old)))
+
+
+def backlog(session: Session) -> dict[str, int]:
+    """Return how many rows are not published yet, by state."""
+    unpublished = outbox.c.state.in_(("pending", "delayed", "unroutable"))
+    rows = session.execute(select(outbox.c.state, func.count()).where(unpublished).group_by(outbox.c.state))
+    return dict(rows.tuples())
+
+
+def oldest_pending(session: Session) -> datetime | None:
+    """Return when the oldest pending row was written."""
+    return session.scalar(
+        select(outbox.c.created_at).where(outbox.c.state == "pending").order_by(outbox.c.seq).limit(1)
+    )
+
+
+def _message(row: Row[Any]) -> Message:
+    return Message(
+        message_id=str(row.message_id),
+        exchange=row.exchange,
+        routing_key=row.routing_key,
+        content_type=row.content_type,
+        body=row.body.encode(),
+        events=row.events,
+        correlation_id=row.correlation_id,
+        source=row.source,
+        timestamp=int(row.created_at.timestamp()),
+    )
+
+
+def _due(now: datetime) -> ColumnElement[bool]:
+    return outbox.c.state.in_(("delayed", "unroutable")) & (outbox.c.next_attempt_at <= now)

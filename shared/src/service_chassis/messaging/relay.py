@@ -1,0 +1,79 @@
+"""The relay: brings committed messages from the outbox to the broker, and marks them after the broker's confirm."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from service_chassis.clock import Clock
+from service_chassis.database import Database, Lock
+from service_chassis.logs import Log
+from service_chassis.messaging import outbox
+from service_chassis.messaging.broker import Broker, Message, Outcome
+from service_chassis.metrics import Metrics
+
+ROWS_AT_ONCE = 500
+LOOK_EVERY = 1.0
+
+
+class Relay:
+    """Publishes one service's outbox; of several replicas, the holder of the lock does."""
+
+    def __init__(
+        self, database: Database, broker: Broker, clock: Clock, *, log: Log, metrics: Metrics, stop: threading.Event
+    ) -> None:
+        self._database = database
+        self._broker = broker
+        self._clock = clock
+        self._log = log
+        self._metrics = metrics
+        self._stop = stop
+        self.lock: Lock = database.lock("relay")
+
+    def run(self, tick: Callable[[], None]) -> None:
+        """Publish until stopped; raises BrokerUnavailable or DatabaseUnavailable when it has to pause."""
+        try:
+            while not self._stop.is_set():
+                tick()
+                if not self.lock.acquire():
+                    self._stop.wait(LOOK_EVERY)
+                elif self.publish_pending() == 0 and not self._stop.is_set():
+                    self._database.wakeup.wait(LOOK_EVERY)
+                    self._release_due()
+        finally:
+            self.lock.release()
+
+    def publish_pending(self) -> int:
+        """Publish the oldest unpublished rows; return how many left the outbox's hot part."""
+        with self._database.reading() as session:
+            rows = outbox.pending(session, ROWS_AT_ONCE)
+        if not rows:
+            return 0
+        outcomes = self._broker.publish([message for _, message in rows])
+        return self._mark(rows, outcomes)
+
+    def _mark(self, rows: Sequence[tuple[int, Message]], outcomes: Sequence[Outcome]) -> int:
+        numbers: dict[Outcome, list[int]] = {outcome: [] for outcome in Outcome}
+        for (number, message), outcome in zip(rows, outcomes, strict=True):
+            numbers[outcome].append(number)
+            self._metrics.published(message.routing_key, outcome.name.lower(), message.events)
+        now = self._clock.now()
+        with self._database.writing() as session:
+            if numbers[Outcome.CONFIRMED]:
+                outbox.mark_published(session, numbers[Outcome.CONFIRMED], now)
+            if numbers[Outcome.UNROUTABLE]:
+                outbox.mark_unroutable(session, numbers[Outcome.UNROUTABLE], now)
+            for number in numbers[Outcome.REFUSED]:
+                outbox.mark_refused(session, number, now)
+        self._warn(numbers)
+        return len(rows) - len(numbers[Outcome.UNKNOWN])
+
+    def _warn(self, numbers: dict[Outcome, list[int]]) -> None:
+        for outcome in (Outcome.UNROUTABLE, Outcome.REFUSED, Outcome.UNKNOWN):
+            if numbers[outcome]:
+                self._log.warning("outbox_not_published", outcome=outcome.name.lower(), rows=len(numbers[outcome]))
+
+    def _release_due(self) -> None:
+        with self._database.reading() as session:
+            due = outbox.any_due(session, self._clock.now())
+        if due:
+            with self._database.writing() as session:
+                outbox.release_due(session, self._clock.now())

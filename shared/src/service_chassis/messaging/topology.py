@@ -1,0 +1,106 @@
+"""What must exist on the broker, as values; one function of each adapter declares it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, TypeVar
+
+T = TypeVar("T")
+
+DELIVERY_LIMIT = 20
+"""Deliveries after which the broker itself sets a message aside: the guard against a handler that kills its process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    name: str
+    kind: Literal["topic", "direct"] = "topic"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A durable queue. Its arguments never change: another argument needs another name."""
+
+    name: str
+    kind: Literal["quorum", "classic"] = "quorum"
+    arguments: tuple[tuple[str, str | int], ...] = ()
+
+    def declared(self) -> Mapping[str, str | int]:
+        """Return the arguments the broker is given."""
+        return {"x-queue-type": self.kind, **dict(self.arguments)}
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    exchange: str
+    queue: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    exchanges: tuple[Exchange, ...] = ()
+    queues: tuple[Queue, ...] = ()
+    bindings: tuple[Binding, ...] = ()
+
+    def __add__(self, other: "Topology") -> "Topology":
+        return Topology(
+            exchanges=_union(self.exchanges, other.exchanges),
+            queues=_union(self.queues, other.queues),
+            bindings=_union(self.bindings, other.bindings),
+        )
+
+    def queues_for(self, exchange: str, routing_key: str) -> tuple[str, ...]:
+        """Return the queues a message with this key reaches, each once."""
+        matching = (b.queue for b in self.bindings if b.exchange == exchange and key_matches(b.key, routing_key))
+        return tuple(dict.fromkeys(matching))
+
+
+def publishing(exchange: str) -> Topology:
+    """Return what a service needs to publish: its exchange."""
+    return Topology(exchanges=(Exchange(exchange),))
+
+
+def consuming(queue: str, routes: Iterable[tuple[str, str]]) -> Topology:
+    """Return a service's one quorum queue, bound to (exchange, key) pairs, and the queue of its broker-side dead."""
+    pairs = tuple(dict.fromkeys(routes))
+    dead = dead_queue(queue)
+    limits = (
+        ("x-delivery-limit", DELIVERY_LIMIT),
+        ("x-dead-letter-exchange", ""),
+        ("x-dead-letter-routing-key", dead),
+        ("x-dead-letter-strategy", "at-least-once"),
+        ("x-overflow", "reject-publish"),
+    )
+    return Topology(
+        exchanges=tuple(Exchange(name) for name in dict.fromkeys(exchange for exchange, _ in pairs)),
+        queues=(Queue(queue, arguments=limits), Queue(dead)),
+        bindings=tuple(Binding(exchange, queue, key) for exchange, key in pairs),
+    )
+
+
+def dead_queue(queue: str) -> str:
+    """Return the name of the queue where the broker puts what it gave up on."""
+    return f"{queue}.dead"
+
+
+def key_matches(pattern: str, key: str) -> bool:
+    """Say whether a topic pattern matches: `*` is one word, `#` any number of words, also none."""
+    return bool(_compiled(pattern).fullmatch(key))
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    expression = ""
+    for position, word in enumerate(pattern.split(".")):
+        if word == "#":
+            expression += r"(?:\.[^.]+)*" if position else r"(?:[^.]+(?:\.[^.]+)*)?"
+            continue
+        separator = (r"\.?" if pattern.startswith("#.") and position == 1 else r"\.") if position else ""
+        expression += separator + (r"[^.]+" if word == "*" else re.escape(word))
+    return re.compile(expression)
+
+
+def _union(ours: tuple[T, ...], theirs: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys((*ours, *theirs)))

@@ -1,0 +1,93 @@
+"""Jobs that run every so often, on one active scheduler per service."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from service_chassis import correlation
+from service_chassis.database import Lock
+from service_chassis.errors import Unavailable
+from service_chassis.logs import Log
+from service_chassis.metrics import Metrics
+from service_chassis.unit_of_work import Units
+
+LOOK_EVERY = 0.2
+STANDBY = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work to be done every `interval`; `run` says True when there is more to do at once."""
+
+    name: str
+    interval: timedelta
+    run: Callable[[], bool | None]
+
+
+def every(interval: timedelta, function: Callable[[Any], bool | None]) -> "UnitJob":
+    """Run a function of the unit of work, in a transaction of its own, every `interval` and as long as it says True."""
+    return UnitJob(f"{function.__module__.rpartition('.')[2]}.{function.__name__}", interval, function)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitJob:
+    name: str
+    interval: timedelta
+    function: Callable[[Any], bool | None]
+
+    def bound(self, units: Units[Any]) -> Job:
+        """Return the job with the units of work it runs in."""
+
+        def run() -> bool | None:
+            with units.write() as uow:
+                return self.function(uow)
+
+        return Job(self.name, self.interval, run)
+
+
+class Scheduler:
+    """Runs the jobs of one service; of several replicas, the holder of the lock does."""
+
+    def __init__(self, jobs: Sequence[Job], lock: Lock, *, log: Log, metrics: Metrics, stop: threading.Event) -> None:
+        self._jobs = jobs
+        self._lock = lock
+        self._log = log
+        self._metrics = metrics
+        self._stop = stop
+        self.active = False
+
+    def run(self, tick: Callable[[], None]) -> None:
+        """Run what is due until stopped."""
+        due = {job.name: time.monotonic() for job in self._jobs}
+        try:
+            while not self._stop.is_set():
+                tick()
+                self.active = self._lock.acquire()
+                if self.active:
+                    self._run_due(due, tick)
+                self._stop.wait(LOOK_EVERY if self.active else STANDBY)
+        finally:
+            self.active = False
+            self._lock.release()
+
+    def _run_due(self, due: dict[str, float], tick: Callable[[], None]) -> None:
+        for job in self._jobs:
+            if self._stop.is_set():
+                return
+            if time.monotonic() >= due[job.name]:
+                more = self._run(job)
+                due[job.name] = time.monotonic() + (0 if more else job.interval.total_seconds())
+                tick()
+
+    def _run(self, job: Job) -> bool:
+        with correlation.correlated(correlation.fresh()), self._metrics.job(job.name):
+            try:
+                return bool(job.run())
+            except Unavailable as error:
+                self._log.warning("job_postponed", job=job.name, error=str(error.__cause__ or error))
+            except Exception:  # noqa: BLE001  # One failing job must not end the others; it runs again when due.
+                self._log.exception("job_failed", job=job.name)
+            return False

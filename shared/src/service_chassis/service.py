@@ -1,0 +1,43 @@
+"""A service as its bootstrap puts it together: what web, worker, CLI and tests work with."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import Flask
+
+from service_chassis.database import Database
+from service_chassis.database.migrations import migrate
+from service_chassis.logs import Log
+from service_chassis.unit_of_work import Units
+from service_chassis.worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service, wired; `web` and `worker` are made when a process needs them."""
+
+    name: str
+    log: Log
+    units: Units[Any]
+    migrations: Path
+    make_web: Callable[[], Flask]
+    make_worker: Callable[[], Worker]
+    seed: Callable[[], None]
+    commands: Sequence[click.Command] = field(default_factory=tuple)
+    bind: str = "0.0.0.0:8000"
+    web_processes: int = 2
+    web_threads: int = 8
+    worker_bind: str | None = None
+
+    @property
+    def database(self) -> Database:
+        return self.units.database
+
+    def migrate(self) -> list[str]:
+        """Bring the database up to date and put in what must be there from the start; return what ran."""
+        ran = migrate(self.database, self.migrations)
+        self.seed()
+        return ran

@@ -1,0 +1,155 @@
+"""Settings: typed values read from an environment mapping, every mistake reported at once.
+
+A service's config.py builds one frozen dataclass:
+
+    reader = Environment(env)
+    settings = Settings(threshold=reader.days("INACTIVITY_THRESHOLD_DAYS", default=30), ...)
+    reader.finish()
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+MINIMUM_SECRET_LENGTH = 32
+
+Number = TypeVar("Number", int, float)
+
+
+class Profile(StrEnum):
+    """A set of defaults: demo starts without configuration, production refuses to start unsafe."""
+
+    DEMO = "demo"
+    PRODUCTION = "production"
+
+
+class SettingsError(Exception):
+    """The environment does not configure the service; `problems` lists everything that is wrong."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("The settings are not valid:\n" + "\n".join(f"  - {problem}" for problem in problems))
+
+
+class Environment:
+    """Reads typed settings from a mapping; `finish` raises SettingsError with all that was wrong.
+
+    After a mistake a reading method returns the default or an empty value, so that the remaining settings
+    are still checked; nothing of it is used, because `finish` raises.
+    """
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self.problems: list[str] = []
+        self.profile = self._profile()
+
+    @property
+    def demo(self) -> bool:
+        return self.profile is Profile.DEMO
+
+    def text(self, name: str, *, default: str | None = None) -> str:
+        """Return a text; without a default it must be given."""
+        value = self._env.get(name, "").strip() or default
+        if value is None:
+            self.problems.append(f"{name} is required.")
+            return ""
+        return value
+
+    def optional(self, name: str) -> str | None:
+        return self._env.get(name, "").strip() or None
+
+    def integer(self, name: str, *, default: int, minimum: int = 0, maximum: int | None = None) -> int:
+        """Return a whole number within its bounds."""
+        value = self._parsed(name, default, int, "a whole number")
+        if value < minimum or (maximum is not None and value > maximum):
+            bound = f"at least {minimum}" if maximum is None else f"between {minimum} and {maximum}"
+            self.problems.append(f"{name} must be {bound}, not {value}.")
+        return value
+
+    def seconds(self, name: str, *, default: float, minimum: float = 0) -> timedelta:
+        """Return a duration given in seconds."""
+        value = self._parsed(name, default, float, "a number of seconds")
+        if value < minimum:
+            self.problems.append(f"{name} must be at least {minimum:g} seconds, not {value:g}.")
+        return timedelta(seconds=value)
+
+    def days(self, name: str, *, default: int, minimum: int = 0) -> timedelta:
+        """Return a duration given in whole days."""
+        return timedelta(days=self.integer(name, default=default, minimum=minimum, maximum=36_500))
+
+    def boolean(self, name: str, *, default: bool) -> bool:
+        """Return true or false, in any of their usual spellings."""
+        words = {
+            "1": True,
+            "true": True,
+            "yes": True,
+            "on": True,
+            "0": False,
+            "false": False,
+            "no": False,
+            "off": False,
+        }
+        value = self._env.get(name, "").strip().lower()
+        if value and value not in words:
+            self.problems.append(f"{name} must be true or false, not {value!r}.")
+        return words.get(value, default)
+
+    def choice(self, name: str, choices: tuple[str, ...], *, default: str) -> str:
+        """Return one of a few words."""
+        value = self.text(name, default=default)
+        if value not in choices:
+            self.problems.append(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+        return value
+
+    def words(self, name: str, *, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Return the words of a comma-separated list."""
+        given = self._env.get(name)
+        if given is None:
+            return default
+        return tuple(word.strip() for word in given.split(",") if word.strip())
+
+    def path(self, name: str, *, default: str) -> Path:
+        return Path(self.text(name, default=default))
+
+    def secret(self, name: str, *, demo: str) -> str:
+        """Return a secret of at least 32 characters; the demo value serves the demo profile only."""
+        value = self._env.get(name, "")
+        if self.demo:
+            return value or demo
+        if not value:
+            self.problems.append(f"{name} is required in production.")
+        elif value == demo:
+            self.problems.append(f"{name} is the demo value, which everybody knows; production needs its own.")
+        elif len(value) < MINIMUM_SECRET_LENGTH:
+            self.problems.append(f"{name} must have at least {MINIMUM_SECRET_LENGTH} characters in production.")
+        return value
+
+    def refuse_in_production(self, name: str, *, when: bool, because: str) -> None:
+        """Note a setting that is fine in a demo and unsafe in production."""
+        if when and not self.demo:
+            self.problems.append(f"{name} is refused in production: {because}")
+
+    def finish(self) -> None:
+        """Raise SettingsError if anything read so far was wrong."""
+        if self.problems:
+            raise SettingsError(self.problems)
+
+    def _profile(self) -> Profile:
+        given = self._env.get("STEWARD_PROFILE", "").strip() or Profile.DEMO
+        try:
+            return Profile(given)
+        except ValueError:
+            self.problems.append(f"STEWARD_PROFILE must be demo or production, not {given!r}.")
+            return Profile.PRODUCTION
+
+    def _parsed(self, name: str, default: Number, parse: Callable[[str], Number], expected: str) -> Number:
+        given = self._env.get(name, "").strip()
+        if not given:
+            return default
+        try:
+            return parse(given)
+        except ValueError:
+            self.problems.append(f"{name} must be {expected}, not {given!r}.")
+            return default

@@ -1,0 +1,258 @@
+"""The worker process: consumer, outbox relay, scheduler and heartbeat, each in a supervised thread.
+
+Stop order: stop intake, finish handlers, flush acknowledgements, stop the relay, close. The relay goes last, so that
+what the last handlers wrote is still published.
+"""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from service_chassis.database.statements import upsert
+from service_chassis.errors import Unavailable
+from service_chassis.logs import Log
+from service_chassis.messaging import failures, inbox, outbox
+from service_chassis.messaging.broker import Broker, BrokerUnavailable
+from service_chassis.messaging.consumer import Consumer
+from service_chassis.messaging.relay import Relay
+from service_chassis.messaging.subscriptions import Subscriptions
+from service_chassis.messaging.tables import heartbeats
+from service_chassis.messaging.topology import Topology, consuming, publishing
+from service_chassis.metrics import Metrics
+from service_chassis.retry import Backoff
+from service_chassis.scheduler import Job, Scheduler, UnitJob
+from service_chassis.unit_of_work import Units
+
+RESTART_AFTER = 1.0
+HEARTBEAT_EVERY = 5.0
+STUCK_AFTER = 60.0
+"""Seconds without a tick after which a loop counts as stuck; the longest single transaction is 30 s."""
+STOP_WITHIN = 20.0
+"""Seconds a worker gives its threads to end; what is unfinished then is delivered again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long the backbone's tables keep rows. The inbox remembers longer than any replay reaches."""
+
+    published: timedelta = timedelta(hours=24)
+    inbox: timedelta = timedelta(days=7)
+    dead_letters: timedelta = timedelta(days=7)
+
+
+class Loop:
+    """A thread that runs a function until told to stop, and runs it again when it fails."""
+
+    def __init__(self, name: str, run: Callable[[Callable[[], None]], None], log: Log, stop: threading.Event) -> None:
+        self.name = name
+        self._run = run
+        self._log = log
+        self._stop = stop
+        self._ticked_at = time.monotonic()
+        self._thread = threading.Thread(target=self._supervise, name=name, daemon=True)
+
+    @property
+    def age(self) -> float:
+        """Seconds since the loop last came round."""
+        return time.monotonic() - self._ticked_at
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self, deadline: float) -> bool:
+        """Wait for the end until a monotonic deadline; say whether it came."""
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        return not self._thread.is_alive()
+
+    def _tick(self) -> None:
+        self._ticked_at = time.monotonic()
+
+    def _supervise(self) -> None:
+        while not self._stop.is_set():
+            self._tick()
+            try:
+                self._run(self._tick)
+            except Unavailable as error:
+                self._log.warning("loop_paused", loop=self.name, error=error.message)
+            except Exception:  # noqa: BLE001  # Whatever ended the loop is logged, and it starts again.
+                self._log.exception("loop_failed", loop=self.name)
+            self._stop.wait(RESTART_AFTER)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerParts:
+    """What a service's bootstrap gives its worker."""
+
+    service: str
+    exchange: str
+    units: Units[Any]
+    broker: Broker
+    subscriptions: Subscriptions
+    jobs: Sequence[Job | UnitJob]
+    log: Log
+    metrics: Metrics
+    stop: threading.Event
+    backoff: Backoff = field(default_factory=Backoff)
+    retention: Retention = field(default_factory=Retention)
+
+    @property
+    def queue(self) -> str:
+        return f"{self.service}.events"
+
+    @property
+    def topology(self) -> Topology:
+        """Return everything this service needs on the broker."""
+        own = publishing(self.exchange)
+        routes = self.subscriptions.routes()
+        return own + consuming(self.queue, routes) if routes else own
+
+
+class Worker:
+    """Everything of a service that is not answering requests."""
+
+    def __init__(self, parts: WorkerParts) -> None:
+        self._parts = parts
+        self._log = parts.log
+        self._stop = parts.stop
+        self._stop_relay = threading.Event()
+        self._declared = threading.Event()
+        self._broker_at: float | None = None
+        database = parts.units.database
+        self.consumer = Consumer(
+            parts.service,
+            parts.queue,
+            parts.broker,
+            parts.units,
+            parts.subscriptions,
+            log=parts.log,
+            metrics=parts.metrics,
+            backoff=parts.backoff,
+            stop=parts.stop,
+        )
+        self.relay = Relay(
+            database, parts.broker, parts.units.clock, log=parts.log, metrics=parts.metrics, stop=self._stop_relay
+        )
+        self.scheduler = Scheduler(
+            self._jobs(), database.lock("scheduler"), log=parts.log, metrics=parts.metrics, stop=parts.stop
+        )
+        intake = [Loop("scheduler", self.scheduler.run, parts.log, parts.stop)]
+        intake.append(Loop("heartbeat", self._beat, parts.log, parts.stop))
+        if parts.subscriptions.routes():
+            intake.append(Loop("consumer", self._consume, parts.log, parts.stop))
+        self._intake = intake
+        self._relay_loop = Loop("relay", self._publish, parts.log, self._stop_relay)
+
+    @property
+    def age(self) -> float:
+        """Seconds since the slowest loop last came round."""
+        return max(loop.age for loop in (*self._intake, self._relay_loop))
+
+    @property
+    def alive(self) -> bool:
+        return self.age < STUCK_AFTER
+
+    @property
+    def broker_age(self) -> float | None:
+        """Seconds since the last answer of the broker, None before the first."""
+        return None if self._broker_at is None else time.monotonic() - self._broker_at
+
+    def start(self) -> None:
+        for loop in (*self._intake, self._relay_loop):
+            loop.start()
+
+    def stop(self, within: float = STOP_WITHIN) -> bool:
+        """End in order; say whether everything ended in time."""
+        deadline = time.monotonic() + within
+        self._stop.set()
+        ended = all([loop.join(deadline) for loop in self._intake])
+        self._stop_relay.set()
+        self._parts.units.database.wakeup.signal()
+        ended = self._relay_loop.join(deadline + 2) and ended
+        self._parts.broker.close()
+        return ended
+
+    def run(self) -> bool:
+        """Work until the stop event is set, then end in order."""
+        self.start()
+        self._log.info("worker_started", queue=self._parts.queue)
+        self._stop.wait()
+        ended = self.stop()
+        self._log.info("worker_stopped", in_time=ended)
+        return ended
+
+    def _consume(self, tick: Callable[[], None]) -> None:
+        self._declare()
+        self.consumer.run(tick)
+
+    def _publish(self, tick: Callable[[], None]) -> None:
+        self._declare()
+        self.relay.run(tick)
+
+    def _declare(self) -> None:
+        """Declare the topology, which may be new to the broker after it was restarted or rebuilt."""
+        self._parts.broker.declare(self._parts.topology)
+        self._broker_at = time.monotonic()
+        if not self._declared.is_set():
+            with self._parts.units.write() as uow:
+                outbox.release_unroutable(uow.session)
+            self._declared.set()
+
+    def _beat(self, tick: Callable[[], None]) -> None:
+        while not self._stop.is_set():
+            tick()
+            self._heartbeat(self._depth())
+            self._stop.wait(HEARTBEAT_EVERY)
+
+    def _depth(self) -> int | None:
+        if not self._parts.subscriptions.routes():
+            return None
+        try:
+            depth = self._parts.broker.depth(self._parts.queue)
+        except BrokerUnavailable:
+            return None
+        self._broker_at = time.monotonic()
+        return depth
+
+    def _heartbeat(self, depth: int | None) -> None:
+        parts = self._parts
+        with parts.units.write() as uow:
+            age = self.broker_age
+            row = {
+                "worker": f"{socket.gethostname()}:{os.getpid()}",
+                "beat_at": uow.now,
+                "broker_at": None if age is None else uow.now - timedelta(seconds=age),
+                "queue_depth": depth,
+                "holds": "scheduler" if self.scheduler.active else "",
+            }
+            insert = upsert(uow.session, heartbeats).values(row)
+            uow.session.execute(insert.on_conflict_do_update(index_elements=[heartbeats.c.worker], set_=row))
+            waiting, failed = outbox.backlog(uow.session), failures.totals(uow.session)
+        parts.metrics.backlog(waiting, failed, depth)
+
+    def _jobs(self) -> list[Job]:
+        units = self._parts.units
+        own = [job.bound(units) if isinstance(job, UnitJob) else job for job in self._parts.jobs]
+        backbone = [Job("outbox.forget", timedelta(minutes=1), self._forget)]
+        if self._parts.subscriptions.routes():
+            backbone += [
+                Job("failures.retry", timedelta(seconds=1), self.consumer.retry_failed),
+                Job("failures.drain_dead", timedelta(seconds=30), self.consumer.drain_dead),
+            ]
+        return own + backbone
+
+    def _forget(self) -> bool:
+        """Delete what the backbone keeps no longer, a bounded piece at a time; say whether there is more."""
+        keep = self._parts.retention
+        with self._parts.units.write() as uow:
+            session, now = uow.session, uow.now
+            deleted = outbox.forget_published(session, now - keep.published)
+            deleted += inbox.forget(session, now - keep.inbox)
+            expired = failures.drop(session, failures.Filter(until=now - keep.dead_letters))
+        if expired:
+            self._log.warning("dead_letters_expired", count=expired)
+        return deleted >= 5_000
