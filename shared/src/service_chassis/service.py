@@ -41,3 +41,7 @@ class Service:
         ran = migrate(self.database, self.migrations)
         self.seed()
         return ran
+
+    def close(self) -> None:
+        """Give up the database's connections."""
+        self.database.close()

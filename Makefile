@@ -1,0 +1,67 @@
+# Everything there is to do with this tree; `make help` lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := shared services/user-service services/cleanup-service gateway devstack
+EDITABLE := $(addprefix -e ,$(PACKAGES))
+MANIFESTS := constraints.txt requirements-dev.txt $(addsuffix /pyproject.toml,$(PACKAGES))
+PYTEST := $(BIN)/python -m pytest
+T ?=
+
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  %-14s %s\n", $$1, $$2}'
+
+$(VENV)/installed: constraints.txt $(addsuffix /pyproject.toml,$(PACKAGES))
+	@echo "Installing into $(VENV) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(EDITABLE)
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --requirement requirements-dev.txt
+	@touch $@
+
+install: $(VENV)/installed ## Make the virtual environment and install everything that runs
+
+run: $(VENV)/installed ## Run everything in one process on http://localhost:8000 (GATEWAY_PORT)
+	@exec $(BIN)/python -m devstack run
+
+run-native: $(VENV)/installed ## Run the processes of production against DATABASE_URL, BROKER_URL, REDIS_URL, SMTP_URL
+	@exec $(BIN)/python -m devstack native
+
+up: ## Build and run everything in containers
+	docker-compose up --build --detach
+
+down: ## Stop the containers; data stays
+	docker-compose down
+
+test: $(VENV)/installed-dev ## Run all tests on embedded parts and on real servers, started or installed where absent (T=path)
+	$(PYTEST) -m "not long" $(T)
+
+test-embedded: $(VENV)/installed-dev ## Run the tests that need no server
+	$(PYTEST) -m "not servers and not long" $(T)
+
+test-all: $(VENV)/installed-dev ## Run every test, the random and long ones too
+	$(PYTEST) $(T)
+
+check: $(VENV)/installed-dev ## Lint, format, types, import rules, generated documents
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m event_contracts docs --check
+
+format: $(VENV)/installed-dev ## Format the code and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/installed-dev ## Measure, beside peers doing the same work; results go to bench/results/
+	$(BIN)/python -m bench
+
+clean: ## Remove the virtual environment and all local data
+	rm -rf $(VENV) .data
+
+.PHONY: help install run run-native up down test test-embedded test-all check format bench clean

@@ -1,0 +1,1 @@
+"""Steward on one machine; the only package that knows every service."""

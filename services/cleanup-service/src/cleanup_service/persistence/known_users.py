@@ -1,0 +1,87 @@
+"""The projection of users: written by events in any order, read by plans.
+
+Every write says under which condition it applies, so that the same events in another order, or twice, end in the same
+rows: a state applies if its version is newer, activity moves forward only, and a purged user stays purged.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
+
+from cleanup_service.model.known_user import ACTIVE, PURGED, UNKNOWN, KnownUser, Watermark
+from service_chassis.database.statements import upsert
+
+
+class KnownUserRepository:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def apply_states(self, states: Sequence[dict[str, Any]]) -> None:
+        """Take over states where they are newer; rows hold user_id, role, status, last_activity_at and version."""
+        newest: dict[UUID, dict[str, Any]] = {}
+        for state in states:
+            known = newest.get(state["user_id"])
+            if known is None or state["version"] > known["version"]:
+                newest[state["user_id"]] = state | {"last_activity_at": _latest(state, known)}
+            else:
+                known["last_activity_at"] = _latest(state, known)
+        self._apply([newest[user_id] for user_id in sorted(newest)])
+
+    def apply_activity(self, seen: dict[UUID, datetime]) -> None:
+        """Move the latest activity of users forward, also of users not heard of before."""
+        rows = [
+            {"user_id": id_, "role": "user", "status": UNKNOWN, "last_activity_at": seen[id_], "version": 0}
+            for id_ in sorted(seen)
+        ]
+        self._apply(rows)
+
+    def purge(self, user_id: UUID, version: int, at: datetime) -> None:
+        """Leave nothing of a user but the fact that it is gone."""
+        row = {"user_id": user_id, "role": "user", "status": PURGED, "last_activity_at": at, "version": version}
+        insert = upsert(self._session, KnownUser.__table__)  # type: ignore[arg-type]  # a Table
+        update = {key: value for key, value in row.items() if key != "user_id"}
+        self._session.execute(insert.values(row).on_conflict_do_update(index_elements=["user_id"], set_=update))
+
+    def active_count(self) -> int:
+        return self._session.scalar(select(func.count()).where(KnownUser.status == ACTIVE)) or 0
+
+    def advance_watermark(self, source: str, as_of: datetime) -> None:
+        insert = upsert(self._session, Watermark.__table__)  # type: ignore[arg-type]  # a Table
+        excluded = insert.excluded
+        self._session.execute(
+            insert.values(source=source, as_of=as_of).on_conflict_do_update(
+                index_elements=["source"], set_={"as_of": excluded.as_of}, where=excluded.as_of > Watermark.as_of
+            )
+        )
+
+    def watermark(self) -> datetime | None:
+        """Return the instant up to which everything user-service committed has been sent to us."""
+        return self._session.scalar(select(func.min(Watermark.as_of)))
+
+    def _apply(self, rows: list[dict[str, Any]]) -> None:
+        if not rows:
+            return
+        insert = upsert(self._session, KnownUser.__table__)  # type: ignore[arg-type]  # a Table
+        excluded = insert.excluded
+        newer = excluded.version > KnownUser.version
+        later = excluded.last_activity_at > KnownUser.last_activity_at
+        statement = insert.on_conflict_do_update(
+            index_elements=["user_id"],
+            set_={
+                "role": case((newer, excluded.role), else_=KnownUser.role),
+                "status": case((newer, excluded.status), else_=KnownUser.status),
+                "version": case((newer, excluded.version), else_=KnownUser.version),
+                "last_activity_at": case((later, excluded.last_activity_at), else_=KnownUser.last_activity_at),
+            },
+            where=(KnownUser.status != PURGED) & (newer | later),
+        )
+        self._session.execute(statement, rows)
+
+
+def _latest(state: dict[str, Any], known: dict[str, Any] | None) -> datetime:
+    own: datetime = state["last_activity_at"]
+    return own if known is None else max(own, known["last_activity_at"])

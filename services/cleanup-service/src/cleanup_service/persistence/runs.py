@@ -1,0 +1,132 @@
+"""Runs and their members."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, insert, literal, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from cleanup_service.model.errors import NoReportYet, RunInProgress, RunNotFound
+from cleanup_service.model.known_user import ACTIVE, KnownUser
+from cleanup_service.model.run import NO_ANSWER, Member, Outcome, Run
+from service_chassis.database.statements import changed
+
+
+class RunRepository:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, run: Run) -> Run:
+        """Open a run. Raises RunInProgress."""
+        self._session.add(run)
+        try:
+            self._session.flush()
+        except IntegrityError as error:
+            raise RunInProgress from error
+        return run
+
+    def get(self, run_id: UUID) -> Run:
+        """Return a run. Raises RunNotFound."""
+        return self._found(select(Run).where(Run.id == run_id))
+
+    def locked(self, run_id: UUID) -> Run:
+        """Return a run that nobody else changes until this transaction ends. Raises RunNotFound."""
+        return self._found(select(Run).where(Run.id == run_id).with_for_update())
+
+    def open_run(self) -> Run | None:
+        """Return the run in progress, locked."""
+        return self._session.scalar(select(Run).where(Run.slot.is_not(None)).with_for_update())
+
+    def latest_start(self) -> datetime | None:
+        return self._session.scalar(select(func.max(Run.started_at)))
+
+    def all(self) -> Select[Run]:
+        """Return the query of the list of runs."""
+        return select(Run)
+
+    def finished(self) -> Select[Run]:
+        """Return the query of the list of reports."""
+        return select(Run).where(Run.completed_at.is_not(None))
+
+    def latest_report(self) -> Run:
+        """Return the run that finished last. Raises NoReportYet."""
+        run = self._session.scalar(self.finished().order_by(Run.number.desc()).limit(1))
+        if run is None:
+            raise NoReportYet
+        return run
+
+    def plan_members(self, run: Run) -> int:
+        """Put every user into the plan that is inactive by the run's rule; return how many."""
+        inactive = select(literal(run.number), KnownUser.user_id, KnownUser.last_activity_at, literal(0)).where(
+            KnownUser.status == ACTIVE,
+            KnownUser.last_activity_at < run.cutoff,
+            KnownUser.role.not_in(run.exempt_roles),
+        )
+        columns = ["run_number", "user_id", "last_activity_at", "asked"]
+        return changed(self._session, insert(Member).from_select(columns, inactive))
+
+    def members_after(self, run: Run, limit: int) -> list[UUID]:
+        """Return the next members to ask user-service about, in the order of their ids."""
+        query = select(Member.user_id).where(Member.run_number == run.number).order_by(Member.user_id).limit(limit)
+        if run.asked_up_to is not None:
+            query = query.where(Member.user_id > run.asked_up_to)
+        return list(self._session.scalars(query))
+
+    def unanswered(self, run: Run, asked: int, limit: int) -> list[UUID]:
+        """Return members without an outcome that were asked so many times over."""
+        query = select(Member.user_id).where(
+            Member.run_number == run.number, Member.outcome.is_(None), Member.asked == asked
+        )
+        return list(self._session.scalars(query.order_by(Member.user_id).limit(limit)))
+
+    def asked_again(self, run: Run, ids: Collection[UUID]) -> None:
+        self._update(run.number, ids, asked=Member.asked + 1)
+
+    def give_up(self, run: Run, *, at: datetime) -> int:
+        """Close what nobody answered; return how many."""
+        silent = (Member.run_number == run.number) & Member.outcome.is_(None)
+        values = {"outcome": Outcome.FAILED, "reason": NO_ANSWER, "outcome_at": at}
+        return changed(self._session, update(Member).where(silent).values(values))
+
+    def settle(
+        self, run_id: UUID, ids: Sequence[UUID], outcome: Outcome, reason: str | None, *, at: datetime
+    ) -> Run | None:
+        """Note the outcome of members that have none, or none but silence; return the run if it is ours."""
+        run = self._session.scalar(select(Run).where(Run.id == run_id))
+        if run is not None:
+            unsettled = Member.outcome.is_(None) | (Member.reason == NO_ANSWER)
+            self._update(run.number, ids, unsettled, outcome=outcome, reason=reason, outcome_at=at)
+        return run
+
+    def has_unanswered(self, run: Run) -> bool:
+        silent = select(Member.user_id).where(Member.run_number == run.number, Member.outcome.is_(None)).limit(1)
+        return self._session.scalar(silent) is not None
+
+    def outcomes(self, run: Run) -> dict[str, int]:
+        """Return how many members have which outcome."""
+        counts = select(Member.outcome, func.count()).where(
+            Member.run_number == run.number, Member.outcome.is_not(None)
+        )
+        return dict(self._session.execute(counts.group_by(Member.outcome)).tuples())  # type: ignore[arg-type]  # None is excluded
+
+    def reasons(self, run: Run) -> dict[str, int]:
+        """Return how many members were refused or failed for which reason."""
+        counts = select(Member.reason, func.count()).where(Member.run_number == run.number, Member.reason.is_not(None))
+        return dict(self._session.execute(counts.group_by(Member.reason)).tuples())  # type: ignore[arg-type]  # None is excluded
+
+    def members(self, run: Run) -> Select[Member]:
+        """Return the query of the list of a run's members."""
+        return select(Member).where(Member.run_number == run.number)
+
+    def _update(self, number: int, ids: Collection[UUID], *conditions: Any, **values: Any) -> None:
+        statement = update(Member).where(Member.run_number == number, Member.user_id.in_(list(ids)), *conditions)
+        self._session.execute(statement.values(**values).execution_options(synchronize_session=False))
+
+    def _found(self, query: Select[Run]) -> Run:
+        run = self._session.scalar(query)
+        if run is None:
+            raise RunNotFound
+        return run

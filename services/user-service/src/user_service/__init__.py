@@ -1,0 +1,1 @@
+"""Identity, sessions and accounts: the only service that changes a user."""

@@ -1,0 +1,22 @@
+"""Who did what to which user, when and why."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Text, Uuid
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service_chassis.database import UtcDateTime
+from user_service.model.tables import Entity
+
+
+class HistoryEntry(Entity):
+    __tablename__ = "user_history"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    action: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    correlation_id: Mapped[str | None] = mapped_column(Text)

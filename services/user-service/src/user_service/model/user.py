@@ -1,0 +1,133 @@
+"""A user: who it is, whether it is switched on, and when it was last seen doing something."""
+
+import re
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+from uuid import UUID
+
+from sqlalchemy import Index, Text, Uuid, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service_chassis.database import UtcDateTime
+from service_chassis.ids import uuid7
+from service_chassis.messaging.tables import Sequence
+from user_service.model.errors import AlreadyActive, AlreadyDeactivated, InvalidEmail
+from user_service.model.tables import Entity
+
+EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\".]+(\.[^@\s,;<>\".]+)*")
+EMAIL_LIMIT = 254
+NAME_LIMIT = 200
+
+
+class Role(StrEnum):
+    ADMIN = "admin"
+    MANAGER = "manager"
+    USER = "user"
+
+
+class Status(StrEnum):
+    ACTIVE = "active"
+    DEACTIVATED = "deactivated"
+    PURGED = "purged"
+
+
+class Reason(StrEnum):
+    """Why a user was switched off."""
+
+    SELF = "self"
+    INACTIVITY = "inactivity"
+    MISSED_TASKS = "missed_tasks"
+    ADMIN = "admin"
+
+
+class Signal(StrEnum):
+    """What counts as activity: something the user did, never something done to the user."""
+
+    SIGN_IN = "sign_in"
+    REFRESH = "refresh"
+    OPAQUE_TOKEN = "opaque_token"  # noqa: S105  # The name of a signal.
+    INVITATION_ACCEPTED = "invitation_accepted"
+    KEEP_ALIVE = "keep_alive"
+    REACTIVATION = "reactivation"
+
+
+class User(Entity):
+    """`version` rises with every change of public state, and lets consumers drop what is older than they have."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        Index("users_admins", "number", postgresql_where=text("role = 'admin'"), sqlite_where=text("role = 'admin'")),
+    )
+
+    number: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=True)
+    id: Mapped[UUID] = mapped_column(Uuid, unique=True)
+    email: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Text)
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    registered_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_activity_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    reactivated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    deactivated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    deactivation_reason: Mapped[str | None] = mapped_column(Text)
+    deactivated_by_run: Mapped[UUID | None] = mapped_column(Uuid)
+    version: Mapped[int] = mapped_column(default=1)
+
+    @classmethod
+    def register(cls, email: str, name: str, role: Role, password_hash: str | None, *, at: datetime) -> Self:
+        """Return a new active user. Raises InvalidEmail."""
+        return cls(
+            id=uuid7(),
+            email=normalised_email(email),
+            name=name.strip(),
+            role=role,
+            status=Status.ACTIVE,
+            password_hash=password_hash,
+            registered_at=at,
+            last_activity_at=at,
+            version=1,
+        )
+
+    @property
+    def is_active(self) -> bool:
+        return self.status == Status.ACTIVE
+
+    def signs_in(self, *, at: datetime) -> None:
+        self.last_login_at = at
+        self.is_seen(at=at)
+
+    def is_seen(self, *, at: datetime) -> None:
+        """Note activity; it never moves back."""
+        self.last_activity_at = max(self.last_activity_at, at)
+
+    def deactivate(self, reason: Reason, *, at: datetime) -> None:
+        """Switch off; nothing is deleted. Raises AlreadyDeactivated."""
+        if not self.is_active:
+            raise AlreadyDeactivated
+        self.status = Status.DEACTIVATED
+        self.deactivated_at = at
+        self.deactivation_reason = reason
+        self.version += 1
+
+    def reactivate(self, *, at: datetime) -> None:
+        """Switch on again, which counts as activity, so that the next cleanup leaves the user alone."""
+        if self.is_active:
+            raise AlreadyActive
+        self.status = Status.ACTIVE
+        self.reactivated_at = at
+        self.deactivated_at = None
+        self.deactivation_reason = None
+        self.deactivated_by_run = None
+        self.version += 1
+        self.is_seen(at=at)
+
+
+def normalised_email(email: str) -> str:
+    """Return the one spelling under which an address is kept and looked up. Raises InvalidEmail."""
+    normalised = email.strip().lower()
+    if len(normalised) > EMAIL_LIMIT or not EMAIL.fullmatch(normalised):
+        raise InvalidEmail
+    return normalised

@@ -1,0 +1,61 @@
+"""The published language of Steward: one struct for each type of event that crosses services."""
+
+from event_contracts.catalogue import CATALOGUE, by_type, dataschema
+from event_contracts.cleanup import (
+    DeactivationRequested,
+    PurgeRequested,
+    ReactivationRequested,
+    RunCompleted,
+    RunStatus,
+    Trigger,
+    WarningDue,
+)
+from event_contracts.contract import Audience, Contract, Instant, Kind, validated
+from event_contracts.users import (
+    Reason,
+    Refusal,
+    Role,
+    Signal,
+    Status,
+    UserActivityRecorded,
+    UserDeactivated,
+    UserDeactivationRefused,
+    UserPurged,
+    UserReactivated,
+    UserRegistered,
+    UserState,
+    UserUpdated,
+    UserWatermark,
+)
+
+__all__ = [
+    "CATALOGUE",
+    "Audience",
+    "Contract",
+    "DeactivationRequested",
+    "Instant",
+    "Kind",
+    "PurgeRequested",
+    "ReactivationRequested",
+    "Reason",
+    "Refusal",
+    "Role",
+    "RunCompleted",
+    "RunStatus",
+    "Signal",
+    "Status",
+    "Trigger",
+    "UserActivityRecorded",
+    "UserDeactivated",
+    "UserDeactivationRefused",
+    "UserPurged",
+    "UserReactivated",
+    "UserRegistered",
+    "UserState",
+    "UserUpdated",
+    "UserWatermark",
+    "WarningDue",
+    "by_type",
+    "dataschema",
+    "validated",
+]
