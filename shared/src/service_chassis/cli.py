@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 from uuid import UUID
@@ -25,15 +25,15 @@ CONFIGURATION_ERROR = 78
 """Exit code of wrong settings, EX_CONFIG of sysexits.h."""
 
 
-def command_line(bootstrap: Bootstrap, doc: str) -> click.Group:
-    """Return a service's commands; settings are read when a command runs, so that `--help` always works."""
+def command_line(bootstrap: Bootstrap, doc: str, own: Sequence[click.Command] = ()) -> click.Group:
+    """Return a service's commands, its own included; `--help` works whatever the settings are."""
 
     @click.group(help=doc)
     @click.pass_context
     def group(context: click.Context) -> None:
         context.obj = _Lazy(bootstrap)
 
-    for command in (_web, _worker, _migrate, _outbox, _dead_letters):
+    for command in (_web, _worker, _migrate, _outbox, _dead_letters, *own):
         group.add_command(command)
     return group
 
@@ -83,7 +83,7 @@ def _worker(context: click.Context) -> None:
     if service.worker_bind:
         from service_chassis.http.server import serve_worker
 
-        serve_worker(service, worker)
+        serve_worker(service, worker, service.metrics.registry)
     ended = worker.run()
     service.database.close()
     sys.exit(0 if ended else 1)
@@ -147,7 +147,7 @@ def _filter(ids: tuple[UUID, ...], event_type: str | None, reason: str | None, s
 @_filtered
 @click.option("--limit", default=100, show_default=True)
 @click.pass_context
-def _list(context: click.Context, limit: int, **chosen: Any) -> None:
+def _list(context: click.Context, /, limit: int, **chosen: Any) -> None:
     """Print dead letters, newest first, one JSON object a line."""
     with ready_service(context).units.read() as uow:
         for row in failures.listed(uow.session, _filter(**chosen), limit):
@@ -170,7 +170,7 @@ def _show(context: click.Context, letter_id: UUID) -> None:
 @_filtered
 @click.option("--dry-run", is_flag=True, help="Only say how many that would be.")
 @click.pass_context
-def _redrive(context: click.Context, *, dry_run: bool, **chosen: Any) -> None:
+def _redrive(context: click.Context, /, *, dry_run: bool, **chosen: Any) -> None:
     """Give dead letters a fresh set of attempts."""
     with ready_service(context).units.write() as uow:
         chosen_letters = _filter(**chosen)
@@ -184,7 +184,7 @@ def _redrive(context: click.Context, *, dry_run: bool, **chosen: Any) -> None:
 @_filtered
 @click.option("--dry-run", is_flag=True, help="Only say how many that would be.")
 @click.pass_context
-def _drop(context: click.Context, *, dry_run: bool, **chosen: Any) -> None:
+def _drop(context: click.Context, /, *, dry_run: bool, **chosen: Any) -> None:
     """Delete dead letters for good."""
     with ready_service(context).units.write() as uow:
         chosen_letters = _filter(**chosen)

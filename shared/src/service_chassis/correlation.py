@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from service_chassis.ids import uuid7
 
-ACCEPTED_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
-ACCEPTED_TRACEPARENT = re.compile(r"^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
+ACCEPTED_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}\Z")
+ACCEPTED_TRACEPARENT = re.compile(r"^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ class ServiceError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
+    keeps_effects: ClassVar[bool] = False
+    """Whether what was written before the error is committed all the same, as when a stolen token ends its session."""
 
     def __init__(
         self,

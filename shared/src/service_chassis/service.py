@@ -1,16 +1,16 @@
 """A service as its bootstrap puts it together: what web, worker, CLI and tests work with."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
 from flask import Flask
 
 from service_chassis.database import Database
 from service_chassis.database.migrations import migrate
 from service_chassis.logs import Log
+from service_chassis.metrics import Metrics
 from service_chassis.unit_of_work import Units
 from service_chassis.worker import Worker
 
@@ -22,11 +22,13 @@ class Service:
     name: str
     log: Log
     units: Units[Any]
+    metrics: Metrics
     migrations: Path
     make_web: Callable[[], Flask]
     make_worker: Callable[[], Worker]
-    seed: Callable[[], None]
-    commands: Sequence[click.Command] = field(default_factory=tuple)
+    seed: Callable[[], None] = lambda: None
+    parts: Any = None
+    """What the service's own commands work with besides the units of work."""
     bind: str = "0.0.0.0:8000"
     web_processes: int = 2
     web_threads: int = 8

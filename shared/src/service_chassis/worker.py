@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import delete
+
 from service_chassis.database.statements import upsert
 from service_chassis.errors import Unavailable
 from service_chassis.logs import Log
@@ -43,6 +45,7 @@ class Retention:
     published: timedelta = timedelta(hours=24)
     inbox: timedelta = timedelta(days=7)
     dead_letters: timedelta = timedelta(days=7)
+    heartbeats: timedelta = timedelta(days=1)
 
 
 class Loop:
@@ -169,12 +172,12 @@ class Worker:
         """End in order; say whether everything ended in time."""
         deadline = time.monotonic() + within
         self._stop.set()
-        ended = all([loop.join(deadline) for loop in self._intake])
+        ended = [loop.join(deadline) for loop in self._intake]
         self._stop_relay.set()
         self._parts.units.database.wakeup.signal()
-        ended = self._relay_loop.join(deadline + 2) and ended
+        ended.append(self._relay_loop.join(deadline + 2))
         self._parts.broker.close()
-        return ended
+        return all(ended)
 
     def run(self) -> bool:
         """Work until the stop event is set, then end in order."""
@@ -253,6 +256,7 @@ class Worker:
             deleted = outbox.forget_published(session, now - keep.published)
             deleted += inbox.forget(session, now - keep.inbox)
             expired = failures.drop(session, failures.Filter(until=now - keep.dead_letters))
+            session.execute(delete(heartbeats).where(heartbeats.c.beat_at < now - keep.heartbeats))
         if expired:
             self._log.warning("dead_letters_expired", count=expired)
         return deleted >= 5_000

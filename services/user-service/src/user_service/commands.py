@@ -46,8 +46,10 @@ def create_admin(context: click.Context, email: str, name: str, password: str) -
 )
 @click.pass_context
 def import_users(context: click.Context, file: Path, rejects: Path | None) -> None:
-    """Import users from a CSV file with the columns email, name, role, created_at, last_login_at, is_active and
-    password_hash, in any order; other columns are passed over. Users that exist already are left as they are.
+    """Import users from a CSV file.
+
+    It knows the columns email, name, role, created_at, last_login_at, is_active and password_hash, in any order, and
+    passes over others. Users that exist already are left as they are.
     """
     service = ready_service(context)
     rejects = rejects or file.with_name(f"{file.name}.rejects.csv")

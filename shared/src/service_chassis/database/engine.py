@@ -1,32 +1,35 @@
 """The engine of one service's database, and what its failures mean."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from service_chassis.database.locks import FileLock, Lock, PostgresLock
+from service_chassis.database.locks import KEEPALIVES, FileLock, Lock, PostgresLock
 from service_chassis.database.mutex import writer_mutex
 from service_chassis.database.wakeup import LocalWakeup, PostgresWakeup, Wakeup
 from service_chassis.errors import Unavailable
 
 CONFLICTS = {"40001", "40P01"}
 """SQLSTATEs of a serialization failure and a deadlock: the transaction may simply be run again."""
+LOCK_NOT_AVAILABLE = "55P03"
+"""SQLSTATE of a statement that waited for another transaction's lock longer than lock_timeout."""
+AWAY = ("08", "53", "57P0")
+"""Beginnings of the SQLSTATEs of a lost connection, of missing resources, and of a server that starts or stops."""
 
+SQLITE_CONFLICTS = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+SQLITE_AWAY = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
+
+SQLITE_PRAGMAS = ("busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON")
 POSTGRES_SESSION = (
     "-c lock_timeout=5s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
 )
-KEEPALIVES = {
-    "keepalives": 1,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "connect_timeout": 3,
-}
 
 
 class DatabaseUnavailable(Unavailable):
@@ -39,6 +42,12 @@ class TransactionConflict(Unavailable):
     """Two transactions were in each other's way; running this one again may succeed."""
 
     code = "transaction_conflict"
+
+
+class LockTimeout(TransactionConflict):
+    """Another transaction holds what this one needs, and did not end in time."""
+
+    code = "lock_timeout"
 
 
 class Database:
@@ -65,14 +74,16 @@ class Database:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self._writer: AbstractContextManager[None] = writer_mutex(self.file)
         self.engine = _sqlite_engine(url, begin="BEGIN IMMEDIATE")
-        self.read_engine = _sqlite_engine(url, begin="BEGIN", read_only=True)
+        self.read_engine = _sqlite_engine(url, "query_only=ON", begin="BEGIN")
+        # Whether foreign keys count can only be said before a transaction begins, hence an engine of its own.
+        self._migration_engine = _sqlite_engine(url, "foreign_keys=OFF", begin="BEGIN IMMEDIATE", poolclass=NullPool)
         self.wakeup: Wakeup = LocalWakeup()
 
     def _open_postgres(self, url: URL, pool_size: int) -> None:
         self.file = None
         self._writer = nullcontext()
         self._dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self.engine = self.read_engine = create_engine(
+        self.engine = self.read_engine = self._migration_engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             pool_size=pool_size,
             max_overflow=0,
@@ -98,8 +109,20 @@ class Database:
         """Open a transaction that only reads; it sees one state of the database."""
         with translated_errors(), Session(self.read_engine, expire_on_commit=False) as session:
             if self.dialect == "postgresql":
-                session.connection(execution_options={"postgresql_readonly": True})
+                options = {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
+                session.connection(execution_options=options)
             yield session
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """Open a transaction that may change tables: it takes the time it needs, and does not cascade.
+
+        SQLite changes a table by copying and dropping it, which would delete what refers to it.
+        """
+        with self._writer, translated_errors(), self._migration_engine.begin() as connection:
+            if self.file is None:
+                connection.execute(text("SET LOCAL statement_timeout = 0"))
+            yield connection
 
     def lock(self, name: str) -> Lock:
         """Return a lock that one holder in all processes on this database can have at a time."""
@@ -111,6 +134,11 @@ class Database:
         """Make one round trip; raises DatabaseUnavailable."""
         with self.reading() as session:
             session.execute(text("SELECT 1"))
+
+    def forked(self) -> None:
+        """Forget the connections a forked process inherited, without closing them for its parent."""
+        self.engine.dispose(close=False)
+        self.read_engine.dispose(close=False)
 
     def close(self) -> None:
         self.wakeup.close()
@@ -125,33 +153,47 @@ def translated_errors() -> Iterator[None]:
         yield
     except PoolTimeout as error:
         raise DatabaseUnavailable("No database connection became free in time.", retry_after=1) from error
-    except (OperationalError, InterfaceError) as error:
-        raise _meaning(error) from error
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise _meaning(error) from error
-        raise
+        meaning = _meaning(error)
+        if meaning is None:
+            raise
+        raise meaning from error
 
 
-def _meaning(error: DBAPIError) -> Unavailable:
-    sqlstate = getattr(error.orig, "sqlstate", None)
-    if sqlstate in CONFLICTS or "database is locked" in str(error.orig):
+def _meaning(error: DBAPIError) -> Unavailable | None:
+    """Return our error for what the next try may not meet again, and None for what is wrong with the statement."""
+    if isinstance(error.orig, sqlite3.Error):
+        return _sqlite_meaning(error.orig)
+    sqlstate: str | None = getattr(error.orig, "sqlstate", None)
+    if sqlstate == LOCK_NOT_AVAILABLE:
+        return LockTimeout(retry_after=1)
+    if sqlstate in CONFLICTS:
         return TransactionConflict(retry_after=1)
-    return DatabaseUnavailable(retry_after=2)
+    # Without a state nothing came from the server: it was not reached, or the connection was lost on the way.
+    away = (
+        sqlstate.startswith(AWAY) if sqlstate else isinstance(error, OperationalError) or error.connection_invalidated
+    )
+    return DatabaseUnavailable(retry_after=2) if away else None
 
 
-def _sqlite_engine(url: URL, *, begin: str, read_only: bool = False) -> Engine:
-    engine = create_engine(url.set(drivername="sqlite"), pool_size=20, pool_timeout=10)
+def _sqlite_meaning(error: sqlite3.Error) -> Unavailable | None:
+    # The upper bits of an extended code only say more about the same.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in SQLITE_CONFLICTS:
+        return TransactionConflict(retry_after=1)
+    return DatabaseUnavailable(retry_after=2) if code in SQLITE_AWAY else None
+
+
+def _sqlite_engine(url: URL, *pragmas: str, begin: str, **options: Any) -> Engine:
+    engine = create_engine(url.set(drivername="sqlite"), **(options or {"pool_size": 20, "pool_timeout": 10}))
 
     @event.listens_for(engine, "connect")
     def _configure(connection, _record) -> None:  # type: ignore[no-untyped-def]  # the driver's own objects
         # The driver would open transactions by itself and too late; SQLAlchemy's "begin" event opens them instead.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON"):
+        for pragma in (*SQLITE_PRAGMAS, *pragmas):
             cursor.execute(f"PRAGMA {pragma}")
-        if read_only:
-            cursor.execute("PRAGMA query_only=ON")
         cursor.close()
 
     @event.listens_for(engine, "begin")

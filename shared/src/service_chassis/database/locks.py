@@ -16,8 +16,13 @@ KEEPALIVES = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
+    "tcp_user_timeout": 11_000,
     "connect_timeout": 3,
 }
+"""How we notice within seconds that the server's machine is gone, also while an answer is awaited."""
+
+SERVER_KEEPALIVES = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+"""How the server notices the same of our machine; by default it would keep our locks for two hours."""
 
 
 class Lock(Protocol):
@@ -70,7 +75,12 @@ class PostgresLock:
 
     def _held_or_taken(self) -> bool:
         if self._connection is None:
-            self._connection = psycopg.connect(self._dsn, autocommit=True, **KEEPALIVES)  # type: ignore[arg-type]  # libpq options
+            self._connection = psycopg.connect(
+                self._dsn,
+                autocommit=True,
+                options=SERVER_KEEPALIVES,
+                **KEEPALIVES,  # type: ignore[arg-type]  # libpq options
+            )
         if self._held:
             self._connection.execute("SELECT 1")
             return True

@@ -63,9 +63,10 @@ def all_migrations(service: Path | None) -> list[Migrations]:
 def migrate(database: Database, service: Path | None = None) -> list[str]:
     """Bring a database up to date; return the revisions that ran, oldest first."""
     ran: list[str] = []
-    with _alone(database), database.writing() as session:
-        for migrations in all_migrations(service):
-            ran += reversed(migrations.apply(session.connection()))
+    if not is_current(database, service):
+        with _alone(database), database.migrating() as connection:
+            for migrations in all_migrations(service):
+                ran += reversed(migrations.apply(connection))
     return ran
 
 
@@ -80,6 +81,7 @@ def _alone(database: Database) -> Iterator[None]:
     lock = database.lock("migrate")
     deadline = time.monotonic() + WAIT
     while not lock.acquire():
+        database.check()
         if time.monotonic() > deadline:
             raise DatabaseUnavailable("Another process has been migrating this database for a minute.")
         time.sleep(0.1)

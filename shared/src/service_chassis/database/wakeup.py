@@ -5,12 +5,19 @@ connection of its own and at most once per 5 ms, because inside the transaction 
 """
 
 import threading
+from contextlib import closing, suppress
 from typing import Protocol
 
 import psycopg
 
+from service_chassis.database.locks import KEEPALIVES
+
 CHANNEL = "steward_outbox"
 NOTIFY_EVERY = 0.005
+RECONNECT_AFTER = 1.0
+CLOSE_WITHIN = 5.0
+
+Connection = psycopg.Connection[tuple[object, ...]]
 
 
 class Wakeup(Protocol):
@@ -51,7 +58,7 @@ class PostgresWakeup:
         self._closed = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._listening: psycopg.Connection[tuple[object, ...]] | None = None
+        self._listening: Connection | None = None
 
     def signal(self) -> None:
         self._wanted.set()
@@ -59,18 +66,25 @@ class PostgresWakeup:
             self._start()
 
     def wait(self, timeout: float) -> None:
+        if self._closed.is_set():
+            return
         try:
-            for _ in self._listener().notifies(timeout=timeout, stop_after=1):
+            if self._listening is None:
+                # What was signalled before is not heard, so the caller has to look for himself once more.
+                self._listen()
+                return
+            for _ in self._listening.notifies(timeout=timeout, stop_after=1):
                 return
         except psycopg.Error:
-            self._listening = None
+            self._stop_listening()
             self._closed.wait(timeout)
 
     def close(self) -> None:
         self._closed.set()
         self._wanted.set()
-        if self._listening is not None:
-            self._listening.close()
+        if self._thread is not None:
+            self._thread.join(CLOSE_WITHIN)
+        self._stop_listening()
 
     def _start(self) -> None:
         with self._starting:
@@ -79,21 +93,27 @@ class PostgresWakeup:
                 self._thread.start()
 
     def _notify(self) -> None:
-        connection: psycopg.Connection[tuple[object, ...]] | None = None
+        while not self._closed.is_set():
+            self._wanted.wait()
+            with suppress(psycopg.Error), closing(self._connect()) as connection:
+                self._notify_over(connection)
+            self._closed.wait(RECONNECT_AFTER)
+
+    def _notify_over(self, connection: Connection) -> None:
         while not self._closed.is_set():
             self._wanted.wait()
             self._wanted.clear()
-            try:
-                connection = connection or psycopg.connect(self._dsn, autocommit=True, connect_timeout=3)
-                connection.execute(f"NOTIFY {CHANNEL}")
-            except psycopg.Error:
-                connection = None
+            connection.execute(f"NOTIFY {CHANNEL}")
             self._closed.wait(NOTIFY_EVERY)
-        if connection is not None:
-            connection.close()
 
-    def _listener(self) -> psycopg.Connection[tuple[object, ...]]:
-        if self._listening is None or self._listening.closed:
-            self._listening = psycopg.connect(self._dsn, autocommit=True, connect_timeout=3)
-            self._listening.execute(f"LISTEN {CHANNEL}")
-        return self._listening
+    def _listen(self) -> None:
+        self._listening = self._connect()
+        self._listening.execute(f"LISTEN {CHANNEL}")
+
+    def _stop_listening(self) -> None:
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.close()
+
+    def _connect(self) -> Connection:
+        return psycopg.connect(self._dsn, autocommit=True, **KEEPALIVES)  # type: ignore[arg-type]  # libpq options

@@ -8,6 +8,7 @@ import random
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from service_chassis import correlation
@@ -57,13 +58,15 @@ class Consumer:
         self._metrics = metrics
         self._backoff = backoff
         self._stop = stop
+        self._tick: Callable[[], None] = lambda: None
 
     def run(self, tick: Callable[[], None]) -> None:
         """Consume until stopped; raises BrokerUnavailable when the subscription breaks."""
+        self._tick = tick
         hold = self._broker.subscribe(self.queue)
         try:
             while not self._stop.is_set():
-                tick()
+                self._tick()
                 self.take(hold, timeout=0.5)
         finally:
             hold.close()
@@ -82,21 +85,32 @@ class Consumer:
     def handle(self, deliveries: Sequence[Delivery]) -> None:
         """Take in deliveries, each exactly once, whatever becomes of it: done, failed or parked."""
         items = [item for delivery in deliveries if (item := self._read(delivery)) is not None]
+        if len(items) == 1:
+            self._alone(items[0])
+            return
         try:
             self._together(items)
-        except (DatabaseUnavailable, TransactionConflict, _Stopped):
+        except (DatabaseUnavailable, TransactionConflict):
             raise
         except Exception as error:  # noqa: BLE001  # A handler may raise anything; the cause is found one by one.
             self._log.info("batch_redone_one_by_one", messages=len(items), error=repr(error))
             for item in items:
-                self._settle(lambda item=item: self._alone(item))  # type: ignore[misc]  # bound per turn
+                self._settle(partial(self._alone, item))
 
     def retry_failed(self) -> bool:
         """Try failed messages that are due again; say whether there may be more."""
         with self._units.read() as uow:
             rows = failures.due(uow.session, self.name, uow.now)
         for row in rows:
-            self._retry(row)
+            if self._stop.is_set():
+                break
+            try:
+                self._retry(row)
+            except TransactionConflict as error:
+                # It stays due, and does not keep the others waiting.
+                self._log.info("retry_postponed", type=row.type, message_id=row.message_id, error=str(error.__cause__))
+            except _Stopped:
+                break
         return len(rows) > 0 and not self._stop.is_set()
 
     def drain_dead(self) -> bool:
@@ -107,9 +121,7 @@ class Consumer:
             with self._units.write() as uow:
                 for delivery in deliveries:
                     detail = "It was delivered too often without an answer."
-                    failures.park(
-                        uow.session, self.name, delivery, reason="delivery_limit", detail=detail, now=uow.now
-                    )
+                    failures.park(uow.session, self.name, delivery, reason="delivery_limit", detail=detail, now=uow.now)
             hold.acknowledge(deliveries)
         finally:
             hold.close()
@@ -122,9 +134,7 @@ class Consumer:
             self._metrics.consumed(delivery.routing_key, "not_subscribed", delivery.events)
         except Unreadable as error:
             with self._units.write() as uow:
-                failures.park(
-                    uow.session, self.name, delivery, reason=error.reason, detail=str(error), now=uow.now
-                )
+                failures.park(uow.session, self.name, delivery, reason=error.reason, detail=str(error), now=uow.now)
             self._metrics.consumed(delivery.routing_key, "parked", 1)
             self._log.warning(
                 "message_parked", type=delivery.routing_key, message_id=delivery.message_id, reason=error.reason
@@ -140,7 +150,8 @@ class Consumer:
             split = self._left_of_split(uow, [item for item in items if item.is_batch and item.inbox_id not in fresh])
             for event_type, events in _by_type([*_first_of_each(items, fresh), *split]).items():
                 self._dispatch(event_type, events, uow)
-        self._count(items, "handled")
+        for item in items:
+            self._count(item, "handled" if item.inbox_id in fresh else "repeated")
 
     def _left_of_split(self, uow: UnitOfWork, batches: Sequence[Incoming]) -> list[Incoming]:
         """Return events of batches split earlier that have not been handled yet, because the process ended there."""
@@ -155,7 +166,7 @@ class Consumer:
         """Handle one message by itself; a failing batch goes on event by event, a failing event becomes a row."""
         try:
             self._together([item])
-        except (DatabaseUnavailable, TransactionConflict, _Stopped):
+        except (DatabaseUnavailable, TransactionConflict):
             raise
         except Drop as drop:
             self._dropped(item, drop)
@@ -169,15 +180,19 @@ class Consumer:
         with self._units.write() as uow:
             inbox.admit(uow.session, self.name, [batch.inbox_id], uow.now, mark=inbox.SPLIT)
         for event in batch.split():
-            self._settle(lambda event=event: self._alone(event))  # type: ignore[misc]  # bound per turn
+            self._settle(partial(self._alone, event))
 
     def _failed(self, item: Incoming, error: Exception) -> None:
+        postponed = isinstance(error, Retry)
         retry_in = error.after if isinstance(error, Retry) else self._delay(1)
         with self._units.write() as uow:
-            failures.record(uow.session, self.name, item, error=error, now=uow.now, retry_in=retry_in)
-        self._count([item], "failed")
+            failures.record(
+                uow.session, self.name, item, error=error, now=uow.now, retry_in=retry_in, counts=not postponed
+            )
+        self._count(item, "postponed" if postponed else "failed")
         event = item.events[0]
-        self._log.warning("event_failed", type=event.type, event_id=str(event.id), error=repr(error))
+        with correlation.correlated(_ids(event)):
+            self._log.warning("event_failed", type=event.type, event_id=str(event.id), error=repr(error))
 
     def _dropped(self, item: Incoming, drop: Drop) -> None:
         if item.is_batch:
@@ -185,31 +200,43 @@ class Consumer:
             return
         with self._units.write() as uow:
             inbox.admit(uow.session, self.name, [item.inbox_id], uow.now)
-        self._count([item], "dropped")
-        self._log.info("event_dropped", type=item.type, event_id=str(item.inbox_id), reason=drop.reason)
+        self._count(item, "dropped")
+        with correlation.correlated(_ids(item.events[0])):
+            self._log.info("event_dropped", type=item.type, event_id=str(item.inbox_id), reason=drop.reason)
 
     def _retry(self, row: Any) -> None:
         try:
             item = read(failures.delivery_of(row), self._subscriptions)
+            if item.is_batch:
+                self._alone(item)
             with self._units.write() as uow:
-                if inbox.admit(uow.session, self.name, [item.inbox_id], uow.now):
+                fresh = inbox.admit(uow.session, self.name, [item.inbox_id], uow.now)
+                if fresh:
                     self._dispatch(item.type, item.events, uow)
                 failures.settle(uow.session, row.id)
-            self._count([item], "handled")
+            self._count(item, "handled" if fresh else "repeated")
         except (DatabaseUnavailable, TransactionConflict, _Stopped):
             raise
+        except (Drop, NotSubscribed) as unwanted:
+            self._unwanted(row, unwanted)
         except Exception as error:  # noqa: BLE001  # A handler may raise anything; it is another failed attempt.
             self._failed_again(row, error)
 
+    def _unwanted(self, row: Any, why: Drop | NotSubscribed) -> None:
+        with self._units.write() as uow:
+            failures.settle(uow.session, row.id)
+        self._metrics.consumed(row.type, "dropped" if isinstance(why, Drop) else "not_subscribed", 1)
+
     def _failed_again(self, row: Any, error: Exception) -> None:
         with self._units.write() as uow:
-            if isinstance(error, Drop | NotSubscribed):
-                failures.settle(uow.session, row.id)
-            elif isinstance(error, Retry):
+            if isinstance(error, Retry):
                 failures.failed_again(uow.session, row.id, error, uow.now, error.after, counts=False)
+            elif isinstance(error, Unreadable):
+                failures.failed_again(uow.session, row.id, error, uow.now, None, reason=error.reason)
             else:
                 failures.failed_again(uow.session, row.id, error, uow.now, self._delay(row.attempts + 1))
-        self._metrics.consumed(row.type, "failed", 1)
+        self._metrics.consumed(row.type, "postponed" if isinstance(error, Retry) else "failed", 1)
+        self._log.warning("event_failed_again", type=row.type, message_id=row.message_id, error=repr(error))
 
     def _delay(self, attempts: int) -> timedelta | None:
         """Return how long to wait after so many attempts, or None when they are used up."""
@@ -228,6 +255,8 @@ class Consumer:
     def _settle(self, work: Callable[[], None]) -> None:
         """Do work until the database lets it commit; raises _Stopped when told to stop before that."""
         while True:
+            # Waiting for the database, however long, is no reason to be restarted.
+            self._tick()
             try:
                 work()
             except TransactionConflict:
@@ -240,9 +269,8 @@ class Consumer:
             if self._stop.wait(pause):
                 raise _Stopped
 
-    def _count(self, items: Iterable[Incoming], outcome: str) -> None:
-        for item in items:
-            self._metrics.consumed(item.type, outcome, len(item.events))
+    def _count(self, item: Incoming, outcome: str) -> None:
+        self._metrics.consumed(item.type, outcome, len(item.events))
 
 
 def _first_of_each(items: Sequence[Incoming], fresh: set[Any]) -> list[Incoming]:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, islice
-from typing import Any, ClassVar, Protocol
+from re import Pattern
+from typing import Annotated, Any, ClassVar, Protocol
 from uuid import UUID
 
 import msgspec
@@ -39,7 +40,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     type: str
     subject: str
-    time: datetime
+    time: Annotated[datetime, msgspec.Meta(tz=True)]
     datacontenttype: str = "application/json"
     dataschema: str | UnsetType = UNSET
     data: Any
@@ -138,9 +139,9 @@ def received(envelope: Received, contract: type[Any]) -> Event:
         subject=envelope.subject,
         time=envelope.time,
         data=msgspec.json.decode(envelope.data, type=contract),
-        correlation_id=_given(envelope.correlationid) or str(envelope.id),
-        causation_id=_given(envelope.causationid),
-        traceparent=_given(envelope.traceparent),
+        correlation_id=_accepted(envelope.correlationid, correlation.ACCEPTED_ID) or str(envelope.id),
+        causation_id=_accepted(envelope.causationid, correlation.ACCEPTED_ID),
+        traceparent=_accepted(envelope.traceparent, correlation.ACCEPTED_TRACEPARENT),
         version=_given(envelope.aggregateversion),
     )
 
@@ -187,6 +188,11 @@ def _message(message_id: UUID, content_type: str, envelopes: Sequence[Envelope],
         correlation_id=_given(first.correlationid) or "",
         source=first.source,
     )
+
+
+def _accepted(value: str | UnsetType, pattern: Pattern[str]) -> str | None:
+    """Return an id that came from outside if it is well formed: it goes on into logs, rows and other messages."""
+    return value if isinstance(value, str) and pattern.match(value) else None
 
 
 def _given(value: Any) -> Any:

@@ -4,7 +4,9 @@ States: `retrying` (a next attempt is due some time) and `dead` (attempts used u
 """
 
 import base64
+import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,9 +24,10 @@ from service_chassis.messaging.tables import failed_messages
 
 RETRYING = "retrying"
 DEAD = "dead"
+HANDLER_FAILED = "handler_failed"
 ERROR_LIMIT = 2_000
-BYTES = "application/octet-stream;base64"
-"""Content type under which a body that is no text is kept."""
+BASE64 = ";base64"
+"""End of the content type of a body that is kept in base64, because it is no text that every database takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,35 +64,39 @@ def record(
     error: BaseException,
     now: datetime,
     retry_in: timedelta | None,
+    counts: bool = True,
 ) -> None:
     """Note a failed attempt at one event; without `retry_in` it is dead at once."""
     event = incoming.events[0]
+    content_type, body = _kept(SINGLE, incoming.bodies[0])
     _note(
         session,
         now,
+        attempts=1 if counts else 0,
         consumer=consumer,
         message_id=str(event.id),
         type=event.type,
         subject=event.subject,
         exchange=incoming.exchange,
-        content_type=SINGLE,
-        body=incoming.bodies[0].decode(),
+        content_type=content_type,
+        body=body,
         correlation_id=event.correlation_id,
         state=DEAD if retry_in is None else RETRYING,
-        reason="handler_failed",
-        error=_text(error),
+        reason=HANDLER_FAILED,
+        error=_words(error),
         next_attempt_at=None if retry_in is None else now + retry_in,
     )
 
 
 def park(session: Session, consumer: str, delivery: Delivery, *, reason: str, detail: str, now: datetime) -> None:
     """Set aside a message that no handler can take, with the reason."""
-    content_type, body = _kept(delivery)
+    content_type, body = _kept(delivery.content_type, delivery.body)
     _note(
         session,
         now,
+        attempts=1,
         consumer=consumer,
-        message_id=delivery.message_id or str(uuid7()),
+        message_id=_message_id(session, consumer, delivery, body),
         type=delivery.routing_key,
         subject="",
         exchange=delivery.exchange,
@@ -98,7 +105,7 @@ def park(session: Session, consumer: str, delivery: Delivery, *, reason: str, de
         correlation_id="",
         state=DEAD,
         reason=reason,
-        error=detail[:ERROR_LIMIT],
+        error=detail,
         next_attempt_at=None,
     )
 
@@ -117,8 +124,10 @@ def due(session: Session, consumer: str, now: datetime, limit: int = 100) -> lis
 
 def delivery_of(row: Row[Any]) -> Delivery:
     """Return a row as the delivery it once was."""
-    body = base64.b64decode(row.body) if row.content_type == BYTES else row.body.encode()
-    return Delivery(0, row.message_id, row.exchange, row.type, row.content_type, body)
+    is_text = not row.content_type.endswith(BASE64)
+    body = row.body.encode() if is_text else base64.b64decode(row.body)
+    content_type = row.content_type.removesuffix(BASE64)
+    return Delivery(0, row.message_id, row.exchange, row.type, content_type, body)
 
 
 def failed_again(
@@ -128,12 +137,15 @@ def failed_again(
     now: datetime,
     retry_in: timedelta | None,
     *,
+    reason: str = HANDLER_FAILED,
     counts: bool = True,
 ) -> None:
+    """Note one more failed attempt; without `retry_in` it was the last."""
     values = {
         "state": DEAD if retry_in is None else RETRYING,
         "attempts": failed_messages.c.attempts + (1 if counts else 0),
-        "error": _text(error),
+        "reason": reason,
+        "error": _storable(_words(error))[:ERROR_LIMIT],
         "last_failed_at": now,
         "next_attempt_at": None if retry_in is None else now + retry_in,
     }
@@ -169,13 +181,15 @@ def drop(session: Session, chosen: Filter) -> int:
 def totals(session: Session) -> dict[str, int]:
     """Return how many rows there are by state."""
     rows = session.execute(select(failed_messages.c.state, func.count()).group_by(failed_messages.c.state))
-    return dict(rows.tuples())
+    return dict(rows.all())
 
 
-def _note(session: Session, now: datetime, **values: Any) -> None:
-    row = {**values, "id": uuid7(), "attempts": 1, "first_failed_at": now, "last_failed_at": now}
+def _note(session: Session, now: datetime, *, attempts: int, error: str, **values: Any) -> None:
+    row = {key: _storable(value) if isinstance(value, str) else value for key, value in values.items()}
+    row |= {"id": uuid7(), "attempts": attempts, "first_failed_at": now, "last_failed_at": now}
+    row["error"] = _storable(error)[:ERROR_LIMIT]
     again = {
-        "attempts": failed_messages.c.attempts + 1,
+        "attempts": failed_messages.c.attempts + attempts,
         "error": row["error"],
         "reason": row["reason"],
         "last_failed_at": now,
@@ -184,12 +198,32 @@ def _note(session: Session, now: datetime, **values: Any) -> None:
     session.execute(upsert(session, failed_messages).values(row).on_conflict_do_update(index_elements=key, set_=again))
 
 
-def _kept(delivery: Delivery) -> tuple[str, str]:
-    try:
-        return delivery.content_type, delivery.body.decode()
-    except UnicodeDecodeError:
-        return BYTES, base64.b64encode(delivery.body).decode()
+def _message_id(session: Session, consumer: str, delivery: Delivery, body: str) -> str:
+    """Return the id to park a message under: the same for the same message, and another one for any other.
+
+    Who sends what no handler can read may also send no id, or always the same.
+    """
+    digest = hashlib.sha256(delivery.body).hexdigest()[:16]
+    if not delivery.message_id:
+        return digest
+    row = failed_messages.c
+    same_id = (row.consumer == consumer) & (row.message_id == _storable(delivery.message_id))
+    known = session.scalar(select(row.body).where(same_id))
+    return delivery.message_id if known in {None, body} else f"{delivery.message_id}#{digest}"
 
 
-def _text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:ERROR_LIMIT]
+def _kept(content_type: str, body: bytes) -> tuple[str, str]:
+    with suppress(UnicodeDecodeError):
+        text = body.decode()
+        if "\0" not in text:
+            return content_type, text
+    return content_type + BASE64, base64.b64encode(body).decode()
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _storable(text: str) -> str:
+    """Return a text without what PostgreSQL or UTF-8 have no form for."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()

@@ -1,6 +1,7 @@
 """From what the broker delivered to what a handler can take, or to the reason why not."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -8,6 +9,9 @@ import msgspec
 from service_chassis.messaging.broker import Delivery
 from service_chassis.messaging.envelope import BATCH, SINGLE, Event, Received, decoded, received, single
 from service_chassis.messaging.subscriptions import Subscriptions
+
+DECODING = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises, depending on how the bytes are broken or how deep they are nested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +61,14 @@ def read(delivery: Delivery, subscriptions: Subscriptions) -> Incoming:
         raise NotSubscribed(event_type)
     try:
         events = [received(envelope, contract) for envelope in envelopes]
-    except msgspec.ValidationError as error:
+    except DECODING as error:
         raise Unreadable("invalid_data", str(error)) from error
     return Incoming(
         inbox_id=_inbox_id(delivery, envelopes),
         type=event_type,
         exchange=delivery.exchange,
         events=events,
-        bodies=[single(envelope) for envelope in envelopes] if len(envelopes) > 1 else [delivery.body],
+        bodies=[delivery.body] if delivery.content_type == SINGLE else [single(envelope) for envelope in envelopes],
         content_type=delivery.content_type,
     )
 
@@ -74,20 +78,18 @@ def _envelopes(delivery: Delivery) -> list[Received]:
         raise Unreadable("unknown_content_type", f"{delivery.content_type!r} is no CloudEvents content type.")
     try:
         envelopes = decoded(delivery.content_type, delivery.body)
-    except msgspec.DecodeError as error:
-        raise Unreadable("undecodable", str(error)) from error
-    except UnicodeDecodeError as error:
+    except DECODING as error:
         raise Unreadable("undecodable", str(error)) from error
     if not envelopes:
         raise Unreadable("empty_batch", "The batch holds no event.")
     return envelopes
 
 
-def _check_origin(delivery: Delivery, envelopes: list[Received], contract: type) -> None:  # type: ignore[type-arg]  # any contract class
+def _check_origin(delivery: Delivery, envelopes: list[Received], contract: type[Any]) -> None:
     if {envelope.type for envelope in envelopes} != {envelopes[0].type}:
         raise Unreadable("mixed_batch", "A batch holds events of one type only.")
-    foreign = {envelope.source for envelope in envelopes} - {contract.source}  # type: ignore[attr-defined]  # a Contract
-    if foreign or delivery.exchange != contract.exchange:  # type: ignore[attr-defined]  # a Contract
+    foreign = {envelope.source for envelope in envelopes} - {contract.source}
+    if foreign or delivery.exchange != contract.exchange:
         raise Unreadable("foreign_source", f"{sorted(foreign)} may not publish this on {delivery.exchange}.")
 
 

@@ -1,6 +1,7 @@
 """The relay: brings committed messages from the outbox to the broker, and marks them after the broker's confirm."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from service_chassis.clock import Clock
@@ -26,6 +27,7 @@ class Relay:
         self._log = log
         self._metrics = metrics
         self._stop = stop
+        self._look_again_at = 0.0
         self.lock: Lock = database.lock("relay")
 
     def run(self, tick: Callable[[], None]) -> None:
@@ -35,9 +37,13 @@ class Relay:
                 tick()
                 if not self.lock.acquire():
                     self._stop.wait(LOOK_EVERY)
-                elif self.publish_pending() == 0 and not self._stop.is_set():
+                    continue
+                self._release_due()
+                if self.publish_pending() == 0 and not self._stop.is_set():
                     self._database.wakeup.wait(LOOK_EVERY)
-                    self._release_due()
+            if self.lock.acquire():
+                # What the last handlers wrote before the stop.
+                self.publish_pending()
         finally:
             self.lock.release()
 
@@ -72,6 +78,10 @@ class Relay:
                 self._log.warning("outbox_not_published", outcome=outcome.name.lower(), rows=len(numbers[outcome]))
 
     def _release_due(self) -> None:
+        """Let delayed and unroutable rows come back in time, also while there is always something else to publish."""
+        if time.monotonic() < self._look_again_at:
+            return
+        self._look_again_at = time.monotonic() + LOOK_EVERY
         with self._database.reading() as session:
             due = outbox.any_due(session, self._clock.now())
         if due:

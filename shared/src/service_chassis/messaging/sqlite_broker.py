@@ -47,6 +47,8 @@ messages = Table(
     sqlite_autoincrement=True,
 )
 
+Route = tuple[str, str]
+
 LOOK_EVERY = 0.5
 """Seconds after which a waiting consumer looks for messages of other processes."""
 
@@ -57,8 +59,6 @@ class SqliteBroker:
         if self._database.file is None:
             raise ValueError("The SQLite broker needs a sqlite:/// URL.")
         self._arrivals = _arrivals(self._database.file)
-        self._routes: Topology | None = None
-        self._routes_read_at = 0.0
         with self._writing() as session:
             metadata.create_all(session.connection())
 
@@ -67,14 +67,12 @@ class SqliteBroker:
             insert_new(session, queues, [{"name": queue.name} for queue in topology.queues], queues.c.name)
             rows = [{"exchange": b.exchange, "queue": b.queue, "key": b.key} for b in topology.bindings]
             insert_new(session, bindings, rows, bindings.c.queue)
-        self._routes = None
 
     def unbind(self, exchange: str, queue: str, key: str) -> None:
         """Remove a binding that the topology no longer has."""
         row = (bindings.c.exchange == exchange) & (bindings.c.queue == queue) & (bindings.c.key == key)
         with self._writing() as session:
             session.execute(delete(bindings).where(row))
-        self._routes = None
 
     def delete(self, topology: Topology) -> None:
         """Remove the queues of a topology and all messages in them."""
@@ -83,24 +81,23 @@ class SqliteBroker:
             session.execute(delete(messages).where(messages.c.queue.in_(names)))
             session.execute(delete(bindings).where(bindings.c.queue.in_(names)))
             session.execute(delete(queues).where(queues.c.name.in_(names)))
-        self._routes = None
 
     def publish(self, messages_: Sequence[Message], timeout: float = 10) -> list[Outcome]:  # noqa: ARG002  # A commit needs no deadline here.
         if not messages_:
             return []
         with self._writing() as session:
-            routes = self._bindings(session)
-            targets = [routes.queues_for(message.exchange, message.routing_key) for message in messages_]
-            rows = [_row(queue, message) for message, found in zip(messages_, targets, strict=True) for queue in found]
+            targets = _targets(session, messages_)
+            rows = [_row(queue, message) for message in messages_ for queue in targets[_route(message)]]
             if rows:
                 session.execute(insert(messages), rows)
         self._arrivals.announce()
-        return [Outcome.CONFIRMED if found else Outcome.UNROUTABLE for found in targets]
+        return [Outcome.CONFIRMED if targets[_route(message)] else Outcome.UNROUTABLE for message in messages_]
 
     def subscribe(self, queue: str, *, prefetch: int = 200) -> Subscription:  # noqa: ARG002  # Nothing is fetched ahead here.
         return _Subscription(self, queue)
 
     def depth(self, queue: str) -> int:
+        self.require(queue)
         with self._reading() as session:
             return session.scalar(select(func.count()).select_from(messages).where(messages.c.queue == queue)) or 0
 
@@ -125,18 +122,20 @@ class SqliteBroker:
                 events += row.events
         return taken
 
-    def remove(self, queue: str, numbers: Sequence[int]) -> None:
-        """Delete acknowledged messages."""
+    def remove(self, queue: str, up_to: int) -> None:
+        """Delete acknowledged messages: those of a queue up to a number."""
         with self._writing() as session:
-            session.execute(delete(messages).where(messages.c.queue == queue, messages.c.seq.in_(numbers)))
+            session.execute(delete(messages).where(messages.c.queue == queue, messages.c.seq <= up_to))
 
     def lock(self, queue: str) -> Lock:
         """Return the lock whose holder is the queue's consumer."""
         return self._database.lock(f"queue.{queue}")
 
-    def exists(self, queue: str) -> bool:
+    def require(self, queue: str) -> None:
+        """Raise BrokerUnavailable unless a queue is declared."""
         with self._reading() as session:
-            return session.scalar(select(queues.c.name).where(queues.c.name == queue)) is not None
+            if session.scalar(select(queues.c.name).where(queues.c.name == queue)) is None:
+                raise BrokerUnavailable(f"The queue {queue} is not declared.")
 
     def arrivals(self) -> int:
         """Return how many times something was published in this process."""
@@ -145,13 +144,6 @@ class SqliteBroker:
     def wait(self, seen: int, timeout: float) -> None:
         """Return when more was published in this process than `seen`, or after `timeout` seconds."""
         self._arrivals.wait(seen, min(timeout, LOOK_EVERY))
-
-    def _bindings(self, session: Session) -> Topology:
-        if self._routes is None or time.monotonic() - self._routes_read_at > LOOK_EVERY:
-            rows = session.execute(select(bindings))
-            self._routes = Topology(bindings=tuple(Binding(row.exchange, row.queue, row.key) for row in rows))
-            self._routes_read_at = time.monotonic()
-        return self._routes
 
     @contextmanager
     def _writing(self) -> Iterator[Session]:
@@ -166,15 +158,17 @@ class SqliteBroker:
 
 class _Subscription:
     def __init__(self, broker: SqliteBroker, queue: str) -> None:
-        if not broker.exists(queue):
-            raise BrokerUnavailable(f"The queue {queue} is not declared.")
+        broker.require(queue)
         self._broker = broker
         self._queue = queue
         self._lock = broker.lock(queue)
         self._last = 0
         self._held = False
+        self._closed = False
 
     def take(self, limit: int, timeout: float) -> list[Delivery]:
+        if self._closed:
+            raise BrokerUnavailable("The subscription was closed.")
         deadline = time.monotonic() + timeout
         while True:
             seen = self._broker.arrivals()
@@ -188,9 +182,10 @@ class _Subscription:
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         if deliveries:
-            self._broker.remove(self._queue, [delivery.tag for delivery in deliveries])
+            self._broker.remove(self._queue, up_to=deliveries[-1].tag)
 
     def close(self) -> None:
+        self._closed = True
         self._held = False
         self._lock.release()
 
@@ -232,6 +227,17 @@ def _translated() -> Iterator[None]:
         yield
     except (DatabaseUnavailable, TransactionConflict) as error:
         raise BrokerUnavailable("The broker's file cannot be used right now.", retry_after=1) from error
+
+
+def _targets(session: Session, published: Sequence[Message]) -> dict[Route, tuple[str, ...]]:
+    """Return the queues by exchange and routing key, as bound at this moment."""
+    rows = session.execute(select(bindings))
+    topology = Topology(bindings=tuple(Binding(row.exchange, row.queue, row.key) for row in rows))
+    return {route: topology.queues_for(*route) for route in set(map(_route, published))}
+
+
+def _route(message: Message) -> Route:
+    return message.exchange, message.routing_key
 
 
 def _row(queue: str, message: Message) -> dict[str, object]:

@@ -39,6 +39,12 @@ outbox = Table(
         postgresql_where=text("state IN ('delayed', 'unroutable')"),
         sqlite_where=text("state IN ('delayed', 'unroutable')"),
     ),
+    Index(
+        "outbox_published",
+        "published_at",
+        postgresql_where=text("state = 'published'"),
+        sqlite_where=text("state = 'published'"),
+    ),
 )
 
 inbox = Table(

@@ -1,6 +1,5 @@
 """What must exist on the broker, as values; one function of each adapter declares it."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -85,21 +84,19 @@ def dead_queue(queue: str) -> str:
     return f"{queue}.dead"
 
 
+@lru_cache(maxsize=4096)
 def key_matches(pattern: str, key: str) -> bool:
     """Say whether a topic pattern matches: `*` is one word, `#` any number of words, also none."""
-    return bool(_compiled(pattern).fullmatch(key))
+    return _words_match(pattern.split("."), key.split(".") if key else [])
 
 
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    expression = ""
-    for position, word in enumerate(pattern.split(".")):
-        if word == "#":
-            expression += r"(?:\.[^.]+)*" if position else r"(?:[^.]+(?:\.[^.]+)*)?"
-            continue
-        separator = (r"\.?" if pattern.startswith("#.") and position == 1 else r"\.") if position else ""
-        expression += separator + (r"[^.]+" if word == "*" else re.escape(word))
-    return re.compile(expression)
+def _words_match(pattern: list[str], words: list[str]) -> bool:
+    if not pattern:
+        return not words
+    first, rest = pattern[0], pattern[1:]
+    if first == "#":
+        return _words_match(rest, words) or bool(words and _words_match(pattern, words[1:]))
+    return bool(words) and first in {"*", words[0]} and _words_match(rest, words[1:])
 
 
 def _union(ours: tuple[T, ...], theirs: tuple[T, ...]) -> tuple[T, ...]:

@@ -1,15 +1,11 @@
 """A way to a server that tests can cut or hold, without harm to anybody else who uses the server."""
 
 import socket
-import struct
 import threading
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
-
-RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER of a socket that is reset when closed, as by a crash, instead of said goodbye to."""
 
 
 class Proxy:
@@ -28,7 +24,7 @@ class Proxy:
         self.url = urlunsplit(parts._replace(netloc=f"{credentials}{at}127.0.0.1:{self._port}"))
 
     def cut(self) -> None:
-        """Reset every connection and refuse new ones until `restore`."""
+        """End every connection and refuse new ones until `restore`."""
         self._shut(self._listener)
         self.drop()
 
@@ -37,10 +33,9 @@ class Proxy:
         self._listener = self._listen(self._port)
 
     def drop(self) -> None:
-        """Reset every connection; new ones are let in."""
+        """End every connection; new ones are let in."""
         with self._guard:
             for connection in self._open:
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 self._shut(connection)
             self._open.clear()
 

@@ -1,6 +1,6 @@
 """The cleanup policy: who counts as inactive, who is exempt, and when a plan needs a person's approval."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 
@@ -31,6 +31,9 @@ class Policy:
     @property
     def threshold_days(self) -> int:
         return self.threshold.days
+
+    def with_threshold(self, threshold: timedelta) -> "Policy":
+        return replace(self, threshold=threshold)
 
     def cutoff(self, now: datetime) -> datetime:
         """Return the instant before which the latest activity makes a user inactive."""

@@ -99,6 +99,11 @@ class Run(Entity):
             return None
         return int((self.completed_at - self.started_at).total_seconds() * 1000)
 
+    def shown(self) -> dict[str, Any]:
+        """Return what a view of the run shows."""
+        columns = {column.key: getattr(self, column.key) for column in self.__table__.columns}
+        return {**columns, "duration_ms": self.duration_ms}
+
     def plan(self, candidates: int, objection: str | None, *, at: datetime) -> None:
         """Fix the plan; with an objection it waits for a person."""
         self.candidates = candidates
@@ -114,9 +119,10 @@ class Run(Entity):
 
     def count(self, outcomes: Mapping[str, int]) -> None:
         """Take over how many members have which outcome."""
-        self.deactivated = outcomes.get(Outcome.DEACTIVATED, 0)
-        self.refused = outcomes.get(Outcome.REFUSED, 0)
-        self.failed = outcomes.get(Outcome.FAILED, 0)
+        counts = tally(outcomes)
+        self.deactivated = counts["deactivated"]
+        self.refused = counts["refused"]
+        self.failed = counts["failed"]
 
     def complete(self, outcomes: Mapping[str, int], active_users_remaining: int, *, at: datetime) -> None:
         self.count(outcomes)
@@ -153,6 +159,11 @@ class Member(Entity):
     outcome: Mapped[str | None] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(Text)
     outcome_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+def tally(outcomes: Mapping[str, int]) -> dict[str, int]:
+    """Return the count of every outcome, also of those that did not occur."""
+    return {outcome.value: outcomes.get(outcome, 0) for outcome in Outcome}
 
 
 def report_of(run: Run) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Runs and their members."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from cleanup_service.model.errors import NoReportYet, RunInProgress, RunNotFound
 from cleanup_service.model.known_user import ACTIVE, KnownUser
-from cleanup_service.model.run import NO_ANSWER, Member, Outcome, Run
+from cleanup_service.model.run import NO_ANSWER, Member, Outcome, Run, report_of
+from service_chassis.database.paging import Page, Paging, ascending, descending, fetch_page
 from service_chassis.database.statements import changed
 
 
@@ -43,17 +45,18 @@ class RunRepository:
     def latest_start(self) -> datetime | None:
         return self._session.scalar(select(func.max(Run.started_at)))
 
-    def all(self) -> Select[Run]:
-        """Return the query of the list of runs."""
-        return select(Run)
+    def page(self, paging: Paging) -> Page[Run]:
+        """Return a piece of the list of runs, newest first. Raises InvalidCursor."""
+        return fetch_page(self._session, select(Run), descending(Run.number), paging)
 
-    def finished(self) -> Select[Run]:
-        """Return the query of the list of reports."""
-        return select(Run).where(Run.completed_at.is_not(None))
+    def reports_page(self, paging: Paging) -> Page[dict[str, Any]]:
+        """Return a piece of the list of reports, newest first. Raises InvalidCursor."""
+        page = fetch_page(self._session, _finished(), descending(Run.number), paging)
+        return replace(page, items=[report_of(run) for run in page.items])
 
     def latest_report(self) -> Run:
         """Return the run that finished last. Raises NoReportYet."""
-        run = self._session.scalar(self.finished().order_by(Run.number.desc()).limit(1))
+        run = self._session.scalar(_finished().order_by(Run.number.desc()).limit(1))
         if run is None:
             raise NoReportYet
         return run
@@ -110,16 +113,17 @@ class RunRepository:
         counts = select(Member.outcome, func.count()).where(
             Member.run_number == run.number, Member.outcome.is_not(None)
         )
-        return dict(self._session.execute(counts.group_by(Member.outcome)).tuples())  # type: ignore[arg-type]  # None is excluded
+        return dict(self._session.execute(counts.group_by(Member.outcome)).tuples().all())  # type: ignore[arg-type]  # None is excluded
 
     def reasons(self, run: Run) -> dict[str, int]:
         """Return how many members were refused or failed for which reason."""
         counts = select(Member.reason, func.count()).where(Member.run_number == run.number, Member.reason.is_not(None))
-        return dict(self._session.execute(counts.group_by(Member.reason)).tuples())  # type: ignore[arg-type]  # None is excluded
+        return dict(self._session.execute(counts.group_by(Member.reason)).tuples().all())  # type: ignore[arg-type]  # None is excluded
 
-    def members(self, run: Run) -> Select[Member]:
-        """Return the query of the list of a run's members."""
-        return select(Member).where(Member.run_number == run.number)
+    def members_page(self, run: Run, paging: Paging) -> Page[Member]:
+        """Return a piece of the list of a run's members. Raises InvalidCursor."""
+        members = select(Member).where(Member.run_number == run.number)
+        return fetch_page(self._session, members, ascending(Member.user_id), paging)
 
     def _update(self, number: int, ids: Collection[UUID], *conditions: Any, **values: Any) -> None:
         statement = update(Member).where(Member.run_number == number, Member.user_id.in_(list(ids)), *conditions)
@@ -130,3 +134,7 @@ class RunRepository:
         if run is None:
             raise RunNotFound
         return run
+
+
+def _finished() -> Select[Run]:
+    return select(Run).where(Run.completed_at.is_not(None))

@@ -4,11 +4,12 @@ Each step is a transaction of its own and can be repeated, so a run goes on wher
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from cleanup_service.messaging import publications
 from cleanup_service.model.policy import Policy
-from cleanup_service.model.run import Run, RunStatus, Trigger
+from cleanup_service.model.run import Run, RunStatus, Trigger, tally
 from cleanup_service.persistence.unit_of_work import UnitOfWork
 from service_chassis import correlation
 
@@ -45,6 +46,13 @@ def approve(uow: UnitOfWork, run_id: UUID) -> Run:
     run = uow.runs.locked(run_id)
     run.approve()
     return run
+
+
+def view(uow: UnitOfWork, run_id: UUID) -> dict[str, Any]:
+    """Return a run as it stands, with the reasons of those left alone. Raises RunNotFound."""
+    run = uow.runs.get(run_id)
+    so_far = tally(uow.runs.outcomes(run)) if run.is_open else {}
+    return {**run.shown(), **so_far, "reasons": uow.runs.reasons(run)}
 
 
 def advance(uow: UnitOfWork, policy: Policy) -> bool:

@@ -76,6 +76,7 @@ def access_token(
         "aud": rules.audience,
         "sub": str(user.id),
         "client_id": "steward",
+        "kind": "user",
         "iat": now,
         "exp": now + rules.lifetime,
         "jti": str(uuid7()),

@@ -1,7 +1,7 @@
 """Users: looked up one by one, listed page by page, and changed many at a time."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from service_chassis.database.paging import Page, Paging, ascending, fetch_page
 from service_chassis.ids import uuid7
 from user_service.model.errors import EmailTaken, UserNotFound
 from user_service.model.history import HistoryEntry
@@ -25,6 +26,10 @@ class UserFilter:
     role: str | None = None
     email: str | None = None
     inactive_since: datetime | None = None
+
+    def only(self, user_id: UUID) -> "UserFilter":
+        """Return the same filter for one user."""
+        return replace(self, id=user_id)
 
     def condition(self) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = []
@@ -64,9 +69,9 @@ class UserRepository:
     def by_email(self, email: str) -> User | None:
         return self._session.scalar(select(User).where(User.email == email))
 
-    def matching(self, chosen: UserFilter) -> Select[User]:
-        """Return the query of a list; paging adds order and limits."""
-        return select(User).where(*chosen.condition())
+    def page(self, chosen: UserFilter, paging: Paging) -> Page[User]:
+        """Return a piece of the list of users, in the order they came. Raises InvalidCursor."""
+        return fetch_page(self._session, select(User).where(*chosen.condition()), ascending(User.number), paging)
 
     def locked_many(self, ids: Collection[UUID]) -> dict[UUID, Any]:
         """Return rows by id, locked in one order everywhere, so that two batches never wait in a circle."""

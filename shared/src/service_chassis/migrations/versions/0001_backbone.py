@@ -63,6 +63,10 @@ def _outbox() -> None:
     op.create_index("outbox_pending", "outbox", ["seq"], postgresql_where=pending, sqlite_where=pending)
     waiting = sa.text("state IN ('delayed', 'unroutable')")
     op.create_index("outbox_waiting", "outbox", ["next_attempt_at"], postgresql_where=waiting, sqlite_where=waiting)
+    published = sa.text("state = 'published'")
+    op.create_index(
+        "outbox_published", "outbox", ["published_at"], postgresql_where=published, sqlite_where=published
+    )
 
 
 def _failed_messages() -> None:

@@ -1,0 +1,28 @@
+"""`python -m bench`: measure, and keep the results under bench/results/."""
+
+import click
+
+from bench import backbone as backbone_bench
+from bench import harness
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Measure Steward beside peers doing the same work; without a command, everything."""
+    if context.invoked_subcommand is None:
+        for command in (backbone,):
+            context.invoke(command)
+
+
+@main.command()
+@click.option("--events", default=100_000, show_default=True, help="Events committed beforehand.")
+@click.option("--rate", default=200, show_default=True, help="Events per second while latency is measured.")
+@click.option("--seconds", default=20, show_default=True, help="How long latency is measured.")
+def backbone(events: int, rate: int, seconds: int) -> None:
+    """Outbox -> RabbitMQ -> inbox -> effect on PostgreSQL, beside a hand-written pipeline."""
+    harness.keep("backbone", backbone_bench.run(events, rate, seconds))
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m bench")

@@ -1,0 +1,1 @@
+"""The edge of Steward: the only part the outside reaches."""

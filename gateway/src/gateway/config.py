@@ -1,0 +1,92 @@
+"""Settings of the gateway, read from the environment once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from gateway.routes import CLEANUP, DELIVERY, TASK, USER
+from service_chassis.settings import MINIMUM_SECRET_LENGTH, Environment
+
+SHARED_SECRET_ALGORITHM = "HS256"
+ALGORITHMS = ("RS256", "ES256", "EdDSA", SHARED_SECRET_ALGORITHM)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    services: Mapping[str, str]
+    """Where each service is; one without an address is not there."""
+    port: int
+    processes: int
+    token_algorithm: str
+    token_issuer: str
+    token_audience: str
+    token_secret: str | None
+    """The shared secret, where tokens are signed with one."""
+    deadline: timedelta
+    body_limit: int
+    rate_limit: int
+    """Requests per second and address; 0 is no limit."""
+    redis_url: str | None
+    cors_origins: frozenset[str]
+    breaker_failures: int
+    breaker_open: timedelta
+    drain_grace: timedelta
+    """How long new connections are still taken after SIGTERM, so that balancers see the readiness change."""
+    log_level: str
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> "Settings":
+        """Read the settings. Raises SettingsError with everything that is wrong."""
+        reader = Environment(env)
+        algorithm = reader.choice("JWT_ALGORITHM", ALGORITHMS, default="RS256")
+        settings = cls(
+            services=_services(reader),
+            port=reader.integer("GATEWAY_PORT", default=8000, minimum=1, maximum=65_535),
+            processes=reader.integer("GATEWAY_PROCESSES", default=1, minimum=1),
+            token_algorithm=algorithm,
+            token_issuer=reader.text("JWT_ISSUER", default="steward"),
+            token_audience=reader.text("JWT_AUDIENCE", default="steward"),
+            token_secret=_secret(reader) if algorithm == SHARED_SECRET_ALGORITHM else None,
+            deadline=reader.seconds("GATEWAY_DEADLINE_SECONDS", default=15, minimum=0.1),
+            body_limit=reader.integer("GATEWAY_BODY_LIMIT", default=1_048_576, minimum=1),
+            rate_limit=reader.integer("GATEWAY_RATE_LIMIT", default=0),
+            redis_url=reader.optional("REDIS_URL"),
+            cors_origins=frozenset(reader.words("CORS_ALLOWED_ORIGINS")),
+            breaker_failures=reader.integer("GATEWAY_BREAKER_FAILURES", default=5, minimum=1),
+            breaker_open=reader.seconds("GATEWAY_BREAKER_SECONDS", default=60, minimum=0.1),
+            drain_grace=reader.seconds("GATEWAY_DRAIN_SECONDS", default=0 if reader.demo else 5),
+            log_level=reader.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),
+        )
+        reader.finish()
+        return settings
+
+
+def _services(reader: Environment) -> Mapping[str, str]:
+    addresses = {
+        USER: reader.text("USER_SERVICE_URL", default="http://127.0.0.1:8001"),
+        TASK: reader.optional("TASK_SERVICE_URL"),
+        CLEANUP: reader.text("CLEANUP_SERVICE_URL", default="http://127.0.0.1:8003"),
+        DELIVERY: reader.optional("DELIVERY_SERVICE_URL"),
+    }
+    services = {service: address.rstrip("/") for service, address in addresses.items() if address}
+    for service, address in services.items():
+        if not _is_origin(address):
+            reader.problems.append(f"The address of {service} must be like http://host:port, not {address!r}.")
+    return services
+
+
+def _is_origin(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        whole = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        return False
+    return bool(whole) and not (parts.path or parts.query or parts.fragment or parts.username)
+
+
+def _secret(reader: Environment) -> str:
+    secret = reader.text("JWT_SECRET")
+    if len(secret.encode()) < MINIMUM_SECRET_LENGTH:
+        reader.problems.append(f"JWT_SECRET needs at least {MINIMUM_SECRET_LENGTH} bytes with HS256.")
+    return secret

@@ -1,0 +1,74 @@
+"""What the gateway must know to tell who calls: the issuer's keys and the sessions that have ended."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from gateway.config import Settings
+from gateway.routes import USER
+from service_chassis.aio import KeysAtHand, LoopVerifier
+from service_chassis.breaker import Breaker
+from service_chassis.clients import ServiceClient
+from service_chassis.clock import SystemClock
+from service_chassis.revocation import RevocationList, RevocationPoller, feed_of
+from service_chassis.tokens import Keys, KeySet, SharedSecret, TokenVerifier
+
+JWKS = "/.well-known/jwks.json"
+WITHIN = timedelta(seconds=2)
+PAUSE = timedelta(seconds=1)
+"""How long the issuer is left alone after failures; ended sessions must be known again soon after it is back."""
+LOOK_EVERY = 0.5
+
+
+class Identity:
+    """Verifier and list of ended sessions; threads keep both up to date while it is `running`."""
+
+    def __init__(self, settings: Settings) -> None:
+        clock = SystemClock()
+        breaker = Breaker(USER, open_for=PAUSE)
+        self._issuer = ServiceClient(settings.services[USER], breaker=breaker, within=WITHIN)
+        self._keys = _keys(settings, self._issuer)
+        self.revocations = RevocationList(clock)
+        verifier = TokenVerifier(
+            KeysAtHand(self._keys) if isinstance(self._keys, KeySet) else self._keys,
+            algorithm=settings.token_algorithm,
+            issuer=settings.token_issuer,
+            audience=settings.token_audience,
+            clock=clock,
+        )
+        self.verifier = LoopVerifier(verifier, self._keys)
+
+    @property
+    def ready(self) -> bool:
+        return self._keys.loaded
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Fetch keys and poll for ended sessions, to the very end: requests are served while the process drains."""
+        stop = threading.Event()
+        threads = [RevocationPoller(feed_of(self._issuer), self.revocations, stop).start()]
+        if isinstance(self._keys, KeySet):
+            threads.append(threading.Thread(target=_load, args=(self._keys, stop), name="first-keys", daemon=True))
+            threads[-1].start()
+        try:
+            yield
+        finally:
+            stop.set()
+            for thread in threads:
+                await asyncio.to_thread(thread.join)
+
+
+def _keys(settings: Settings, issuer: ServiceClient) -> Keys:
+    if settings.token_secret is not None:
+        return SharedSecret(settings.token_secret)
+    return KeySet(lambda: issuer.get(JWKS, dict[str, Any]))
+
+
+def _load(keys: KeySet, stop: threading.Event) -> None:
+    """See to it that there are keys before anybody needs them, and again should they ever become too old."""
+    while not stop.is_set():
+        keys.load()
+        stop.wait(LOOK_EVERY)

@@ -1,0 +1,176 @@
+"""One service behind the gateway: a deadline, a breaker, and one more attempt where that can do no harm."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from gateway.bodies import RequestBody
+from gateway.metrics import UpstreamMetrics
+from gateway.retries import RetryBudget
+from service_chassis.breaker import Attempt, Breaker
+from service_chassis.errors import ServiceError
+
+CONNECT_WITHIN = 1.0
+IDLE_CONNECTION = 1.5
+"""Seconds a connection is kept for the next request: less than any service keeps it (gunicorn: 2), or requests would
+now and then be sent into a connection that is just being closed."""
+PAUSE = 0.025
+"""The longest pause before an attempt is repeated, in seconds."""
+SHORT = 65_536
+"""Answers up to this size are read whole before the client hears of them, so that a broken one is a clean error."""
+
+
+class UpstreamFailed(ServiceError):
+    """A service did not answer as it should."""
+
+    status = 502
+    code = "upstream_unreachable"
+
+
+class UpstreamUnreachable(UpstreamFailed):
+    """The service cannot be reached."""
+
+
+class UpstreamTimeout(UpstreamFailed):
+    """The service did not answer in time."""
+
+    status = 504
+    code = "upstream_timeout"
+
+
+class ConnectionFailed(UpstreamUnreachable):
+    """The service cannot be reached."""
+
+
+class ConnectTimeout(UpstreamTimeout):
+    """The service cannot be reached in time."""
+
+
+UNANSWERED = (ConnectionFailed, ConnectTimeout)
+"""Failures before a single byte of an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request as it goes to a service; `deadline` is a time of the loop."""
+
+    method: str
+    target: str
+    headers: CIMultiDict[str]
+    body: RequestBody
+    deadline: float
+    repeatable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A service's answer: whole, or with its body still to come from `rest`."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes | None
+    rest: aiohttp.ClientResponse
+
+
+class Upstream:
+    def __init__(self, name: str, origin: str, breaker: Breaker, metrics: UpstreamMetrics) -> None:
+        """Stand for the service at `origin`; the breaker counts UpstreamFailed only."""
+        self.name = name
+        self.origin = origin
+        self.breaker = breaker
+        self._metrics = metrics
+        self._retries = RetryBudget()
+
+    async def exchange(self, session: aiohttp.ClientSession, call: Call) -> Reply:
+        """Send a call and return the answer; raises UpstreamFailed, BreakerOpen, or what the client's body is to blame for."""
+        self._retries.earn()
+        try:
+            return await self._attempt(session, call)
+        except UNANSWERED:
+            if not (call.repeatable and call.body.repeatable and self._retries.spend()):
+                raise
+        self._metrics.repeated(self.name)
+        await asyncio.sleep(random.uniform(0, PAUSE))  # noqa: S311  # Nothing depends on nobody guessing it.
+        return await self._attempt(session, call)
+
+    async def _attempt(self, session: aiohttp.ClientSession, call: Call) -> Reply:
+        started = time.perf_counter()
+        with self.breaker.attempt() as attempt:
+            try:
+                async with asyncio.timeout_at(call.deadline):
+                    reply = await self._reply(session, call)
+            except (TimeoutError, aiohttp.ClientError, HttpProcessingError, ConnectionError, UpstreamFailed) as error:
+                failure = self._failure(error, call, attempt)
+                self._metrics.exchanged(self.name, failure.code, time.perf_counter() - started)
+                raise failure from error
+            if says_it_failed(reply):
+                attempt.failed()
+        self._metrics.exchanged(self.name, f"{reply.status // 100}xx", time.perf_counter() - started)
+        return reply
+
+    async def _reply(self, session: aiohttp.ClientSession, call: Call) -> Reply:
+        response = await session.request(
+            call.method,
+            URL(self.origin + call.target, encoded=True),
+            headers=call.headers,
+            data=call.body.content(),
+            allow_redirects=False,
+        )
+        try:
+            length = response.content_length
+            whole = call.method == "HEAD" or response.status in {204, 304} or (length is not None and length <= SHORT)
+            body = await response.read() if whole else None
+        except BaseException:
+            response.close()
+            raise
+        return Reply(response.status, response.headers, body, response)
+
+    def _failure(self, error: Exception, call: Call, attempt: Attempt) -> UpstreamFailed:
+        """Return what an error means; raises instead what the client is to blame for, which tells nothing of the service."""
+        try:
+            call.body.blame()
+        except ServiceError:
+            attempt.abandoned()
+            raise
+        if isinstance(error, UpstreamFailed):
+            return error
+        return UpstreamTimeout() if isinstance(error, TimeoutError) else UpstreamUnreachable()
+
+
+def says_it_failed(reply: Reply) -> bool:
+    """Say whether an answer tells that the service is in trouble; a 503 that says when to come back is in control."""
+    return reply.status >= 500 and not (reply.status == 503 and "Retry-After" in reply.headers)
+
+
+@asynccontextmanager
+async def connections() -> AsyncIterator[aiohttp.ClientSession]:
+    """Open the pool through which everything goes to the services: nothing of an answer is kept, followed or unpacked."""
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION)
+    async with aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_WITHIN),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+        max_field_size=16_384,
+        middlewares=(_plainly,),
+    ) as session:
+        yield session
+
+
+async def _plainly(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Tell failures before any answer apart, in types of ours: the library would silently repeat some of them itself."""
+    try:
+        return await send(request)
+    except aiohttp.ConnectionTimeoutError as error:
+        raise ConnectTimeout from error
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise ConnectionFailed from error

@@ -1,0 +1,9 @@
+"""`python -m cleanup_service`."""
+
+from cleanup_service.bootstrap import bootstrap
+from service_chassis.cli import command_line
+
+main = command_line(bootstrap, "Inactive users are found, planned, deactivated and reported.")
+
+if __name__ == "__main__":
+    main(prog_name="python -m cleanup_service")

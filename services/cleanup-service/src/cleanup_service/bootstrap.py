@@ -1,0 +1,111 @@
+"""The composition root: web, worker, commands and tests get the service from here."""
+
+import threading
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from prometheus_client import CollectorRegistry
+
+from cleanup_service.config import Settings
+from cleanup_service.http.cleanup import cleanup
+from cleanup_service.http.reports import reports
+from cleanup_service.messaging.subscriptions import subscriptions
+from cleanup_service.parts import Parts
+from cleanup_service.persistence.unit_of_work import UnitOfWork
+from cleanup_service.usecases import runs
+from service_chassis.breaker import Breaker
+from service_chassis.clients import ServiceClient
+from service_chassis.clock import Clock, SystemClock
+from service_chassis.database import Database
+from service_chassis.http import Check, web_app
+from service_chassis.logs import Log, make_log
+from service_chassis.messaging.connect import connect
+from service_chassis.metrics import Metrics
+from service_chassis.revocation import RevocationList, RevocationPoller, feed_of
+from service_chassis.scheduler import UnitJob
+from service_chassis.service import Service
+from service_chassis.tokens import KeySet, TokenVerifier
+from service_chassis.unit_of_work import Units
+from service_chassis.worker import Worker, WorkerParts
+
+NAME = "cleanup-service"
+ADVANCE_EVERY = timedelta(seconds=0.5)
+
+
+def bootstrap(
+    env: Mapping[str, str], registry: CollectorRegistry, stop: threading.Event, *, clock: Clock | None = None
+) -> Service:
+    """Put the service together; nothing runs yet. Raises SettingsError."""
+    settings = Settings.read(env)
+    log = make_log(NAME, level=settings.log_level)
+    metrics = Metrics(registry, NAME)
+    database = Database(settings.database_url, pool_size=settings.database_pool)
+    units = Units(database, UnitOfWork, clock or SystemClock())
+    return Service(
+        name=NAME,
+        log=log,
+        units=units,
+        metrics=metrics,
+        migrations=Path(__file__).parent / "migrations",
+        make_web=lambda: _web(settings, units, metrics, log, stop),
+        make_worker=lambda: _worker(settings, units, metrics, log, stop),
+        bind=settings.bind,
+        web_processes=settings.web_processes,
+        web_threads=settings.web_threads,
+        worker_bind=settings.worker_bind,
+    )
+
+
+def _web(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: Log, stop: threading.Event) -> Flask:
+    owner = ServiceClient(settings.user_service_url, breaker=Breaker("user-service"))
+    keys = KeySet(lambda: owner.get("/.well-known/jwks.json", dict[str, Any]))
+    ended = RevocationList(units.clock)
+    RevocationPoller(feed_of(owner), ended, stop).start()
+    verifier = TokenVerifier(
+        keys,
+        algorithm="RS256",
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+        clock=units.clock,
+    )
+    return web_app(
+        NAME,
+        "Steward cleanup-service",
+        units=units,
+        verifier=verifier,
+        revocations=ended,
+        metrics=metrics,
+        log=log,
+        secret=settings.key_encryption_secret,
+        blueprints=[cleanup, reports],
+        parts=Parts(settings),
+        checks=[Check("keys", lambda: None if keys.load() else "No keys to verify tokens with.")],
+    )
+
+
+def _worker(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: Log, stop: threading.Event) -> Worker:
+    return Worker(
+        WorkerParts(
+            service=NAME,
+            exchange="cleanup.events",
+            units=units,
+            broker=connect(settings.broker_url, name=NAME),
+            subscriptions=subscriptions(),
+            jobs=_jobs(settings, units.clock),
+            log=log,
+            metrics=metrics,
+            stop=stop,
+        )
+    )
+
+
+def _jobs(settings: Settings, clock: Clock) -> list[UnitJob]:
+    due = partial(runs.start_when_due, policy=settings.policy, interval=settings.cleanup_interval, since=clock.now())
+    return [
+        UnitJob("runs.advance", ADVANCE_EVERY, partial(runs.advance, policy=settings.policy)),
+        UnitJob("cleanup_inactive_users", min(settings.cleanup_interval, timedelta(seconds=5)), due),
+    ]

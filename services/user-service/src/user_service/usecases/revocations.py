@@ -1,0 +1,40 @@
+"""The feed of ended sessions, by which every verifier learns within seconds which tokens are void."""
+
+from datetime import datetime, timedelta
+
+from service_chassis.errors import Invalid
+from service_chassis.revocation import Entry, Feed
+from user_service.persistence.unit_of_work import UnitOfWork
+
+OVERLAP = timedelta(seconds=90)
+"""How far each answer reaches back behind the last one: longer than any transaction lives, because rows become
+visible when they are committed, not when they are written."""
+
+
+class InvalidPosition(Invalid):
+    """This is no position in the feed."""
+
+    code = "invalid_cursor"
+
+
+def feed(uow: UnitOfWork, after: str | None) -> Feed:
+    """Return the sessions ended since the last answer, some of them again. Raises InvalidPosition."""
+    since = None if after is None else _instant(after) - OVERLAP
+    entries = uow.sessions.revocations(since, uow.now)
+    return Feed([Entry(entry.session_id, entry.expires_at) for entry in entries], uow.now.isoformat())
+
+
+def forget(uow: UnitOfWork) -> None:
+    """Delete what no verifier needs any more: entries whose tokens are dead, sessions that are long over."""
+    uow.sessions.forget_revocations(uow.now)
+    uow.sessions.forget_ended(uow.now - timedelta(days=7))
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidPosition from error
+    if instant.tzinfo is None:
+        raise InvalidPosition
+    return instant

@@ -1,0 +1,20 @@
+"""The kit of applications that run on an event loop: answers, observation, verification, draining."""
+
+from service_chassis.aio.answers import HeadersTooLarge, MethodNotAllowed, json_answer, refusal
+from service_chassis.aio.observation import ROUTE, Observation
+from service_chassis.aio.remembered import Remembered
+from service_chassis.aio.runner import DrainingRunner, Flow
+from service_chassis.aio.verification import LoopVerifier
+
+__all__ = [
+    "ROUTE",
+    "DrainingRunner",
+    "Flow",
+    "HeadersTooLarge",
+    "LoopVerifier",
+    "MethodNotAllowed",
+    "Observation",
+    "Remembered",
+    "json_answer",
+    "refusal",
+]

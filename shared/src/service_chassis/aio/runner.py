@@ -1,0 +1,133 @@
+"""Stopping without losing a request: say so first, finish what is under way, then close."""
+
+import asyncio
+import threading
+import time
+from contextlib import suppress
+from datetime import timedelta
+from typing import Self
+
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.typedefs import Handler
+from aiohttp.web_protocol import RequestHandler
+
+from service_chassis import correlation
+from service_chassis.aio.answers import BadRequest, HeadersTooLarge, refusal
+from service_chassis.errors import ServiceError
+
+LOOK_EVERY = 0.05
+LULL = 0.3
+"""Seconds without any request after which nobody is expected to come; a connection may be open with none sent yet."""
+LAST_CALL = 1.5
+"""Seconds the framework gives connections that are still busy after that."""
+
+
+class Flow:
+    """How many requests are under way, and whether the process is about to end, as the stop event says."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._under_way = 0
+        self._last_ended = time.monotonic()
+
+    @property
+    def draining(self) -> bool:
+        return self._stop.is_set()
+
+    @property
+    def quiet_since(self) -> float:
+        """Return the monotonic time at which the last request ended; now, while one is under way."""
+        return time.monotonic() if self._under_way else self._last_ended
+
+    def drain(self) -> None:
+        self._stop.set()
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Count the request for as long as it is under way."""
+        self._under_way += 1
+        try:
+            return await handler(request)
+        finally:
+            self._under_way -= 1
+            self._last_ended = time.monotonic()
+
+    async def say_goodbye(self, _: web.BaseRequest, response: web.StreamResponse) -> None:
+        """Tell a client whose answer is about to leave that the connection ends with it."""
+        if self.draining:
+            response.headers[hdrs.CONNECTION] = "close"
+            response.force_close()
+
+
+class DrainingRunner(web.AppRunner):
+    """Serves an application; `cleanup` goes on accepting for `grace`, so that balancers notice, and then drains."""
+
+    def __init__(self, app: web.Application, flow: Flow, *, grace: timedelta, within: timedelta) -> None:
+        """Let requests under way take `within` to finish after the grace."""
+        super().__init__(app, access_log=None, shutdown_timeout=LAST_CALL)
+        self._flow = flow
+        self._grace = grace.total_seconds()
+        self._within = within.total_seconds()
+
+    async def cleanup(self) -> None:
+        if self.server is not None:
+            await self._drain()
+        await super().cleanup()
+
+    async def _drain(self) -> None:
+        self._flow.drain()
+        await asyncio.sleep(self._grace)
+        for site in self.sites:
+            await site.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._within):
+                await self._lull(time.monotonic())
+
+    async def _lull(self, closed_at: float) -> None:
+        while time.monotonic() - max(self._flow.quiet_since, closed_at) < LULL:
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _make_server(self) -> web.Server:
+        return _Server.like(await super()._make_server())
+
+
+class _Server(web.Server):
+    """Speaks to connections through our protocol class, for which the framework has no setting."""
+
+    @classmethod
+    def like(cls, server: web.Server) -> Self:
+        made = cls.__new__(cls)
+        vars(made).update(vars(server))
+        return made
+
+    def __call__(self) -> RequestHandler:
+        return _Protocol(self, loop=self._loop, **self._kwargs)
+
+
+class _Protocol(RequestHandler):
+    """Answers what cannot be parsed in the same form as everything else, without repeating any of it."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if request.writer.output_size > 0:
+            return super().handle_error(request, status, exc, message)
+        if status >= 500:
+            self.log_exception("Error handling a request", exc_info=exc)
+        response = refusal(_meaning(status, exc))
+        response.headers["X-Correlation-ID"] = correlation.fresh().correlation_id
+        response.force_close()
+        return response
+
+
+def _meaning(status: int, error: BaseException | None) -> ServiceError:
+    if status >= 500:
+        return ServiceError()
+    return HeadersTooLarge() if isinstance(error, LineTooLong) else BadRequest()

@@ -1,0 +1,33 @@
+"""What can be seen of a request from outside: one line in the log, its metrics, and its correlation id."""
+
+import time
+from http import HTTPMethod
+
+from flask import Response, g, request
+
+from service_chassis import correlation
+from service_chassis.http.kit import kit
+
+METHODS = frozenset(HTTPMethod)
+UNMATCHED = "unmatched"
+POLLED = ("/livez", "/readyz", "/metrics", "/internal/")
+"""What machines ask for all day; their answers are logged when they are bad."""
+
+
+def begin() -> None:
+    g.started = time.perf_counter()
+
+
+def finish(response: Response) -> Response:
+    """Note what was answered; anything a caller can make up stays out of labels and lines."""
+    seconds = time.perf_counter() - g.started
+    method = request.method if request.method in METHODS else "OTHER"
+    route = request.url_rule.rule if request.url_rule else UNMATCHED
+    kit().metrics.answered(method, route, response.status_code, seconds)
+    duration_ms = round(seconds * 1000, 1)
+    write = kit().log.debug if route.startswith(POLLED) and response.status_code < 400 else kit().log.info
+    write("request", method=method, route=route, status=response.status_code, duration_ms=duration_ms)
+    ids = correlation.current()
+    if ids is not None:
+        response.headers["X-Correlation-ID"] = ids.correlation_id
+    return response

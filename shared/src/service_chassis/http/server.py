@@ -1,0 +1,83 @@
+"""How a service's web is served in production: gunicorn with threads; the worker's health pages by cheroot."""
+
+import threading
+from typing import Any
+
+from cheroot.wsgi import Server
+from flask import Flask, Response, jsonify
+from gunicorn.app.base import BaseApplication
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from service_chassis.service import Service
+from service_chassis.worker import Worker
+
+GRACE = 20
+"""Seconds requests in flight are given to end after SIGTERM; more than any request may take."""
+KEEP_ALIVE = 30
+"""Seconds an idle connection stays open: longer than the gateway keeps it, so the gateway closes first."""
+BROKER_SILENT_AFTER = 30.0
+
+
+class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings = {
+            "bind": self._service.bind,
+            "workers": self._service.web_processes,
+            "threads": self._service.web_threads,
+            "worker_class": "gthread",
+            "graceful_timeout": GRACE,
+            "timeout": 30,
+            "keepalive": KEEP_ALIVE,
+            "accesslog": None,
+            "errorlog": "-",
+            "loglevel": "warning",
+            "control_socket_disable": True,
+        }
+        for name, value in settings.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        # Connections opened before the fork belong to the parent.
+        self._service.database.forked()
+        return self._service.make_web()
+
+
+def serve(service: Service) -> None:
+    """Answer requests until SIGTERM."""
+    _Gunicorn(service).run()
+
+
+def serve_worker(service: Service, worker: Worker, registry: Any) -> Server:
+    """Serve the health and metrics of a worker in a thread of its own."""
+    host, _, port = (service.worker_bind or "").rpartition(":")
+    server = Server((host or "127.0.0.1", int(port)), worker_app(service, worker, registry), numthreads=2)
+    server.prepare()
+    threading.Thread(target=server.serve, name="worker-health", daemon=True).start()
+    return server
+
+
+def worker_app(service: Service, worker: Worker, registry: Any) -> Flask:
+    """Return the pages by which a worker is watched."""
+    app = Flask(f"{service.name}-worker", static_folder=None)
+
+    @app.get("/livez")
+    def livez() -> tuple[Response, int]:
+        return jsonify(service=service.name, age_seconds=round(worker.age, 1)), 200 if worker.alive else 503
+
+    @app.get("/readyz")
+    def readyz() -> tuple[Response, int]:
+        age = worker.broker_age
+        reached = age is not None and age < BROKER_SILENT_AFTER
+        ready = worker.alive and reached
+        return jsonify(service=service.name, broker_reached=reached), 200 if ready else 503
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+    return app

@@ -1,0 +1,221 @@
+"""How events get from a commit to the broker, on whichever database and broker."""
+
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from service_chassis.database import Database
+from service_chassis.messaging import outbox, relay
+from service_chassis.messaging.envelope import Outgoing
+from service_chassis.messaging.subscriptions import on
+from service_chassis.messaging.tables import outbox as outbox_table
+from service_chassis.messaging.topology import consuming
+from service_chassis.testing.conformance.backbone import Backbone
+from service_chassis.testing.conformance.broker import taken
+from service_chassis.testing.conformance.sample import QUEUE, Deposited, Opened, Stray, apply
+from service_chassis.testing.waiting import wait_until
+
+EVERYTHING = consuming(QUEUE, [(event.exchange, event.type) for event in (Deposited, Opened)])
+
+
+class OutboxConformance:
+    """What commits, and what becomes of it."""
+
+    def test_an_event_goes_out_when_its_transaction_has_committed_and_not_before(self, backbone: Backbone) -> None:
+        backbone.broker.declare(EVERYTHING)
+        with backbone.units.write() as uow:
+            uow.publish(Outgoing(Deposited("anna")))
+            assert backbone.new_relay().publish_pending() == 0
+
+        assert backbone.new_relay().publish_pending() == 1
+
+        assert wait_until(lambda: backbone.broker.depth(QUEUE)) == 1
+
+    def test_a_transaction_that_rolls_back_publishes_nothing(self, backbone: Backbone) -> None:
+        backbone.broker.declare(EVERYTHING)
+        with pytest.raises(ZeroDivisionError), backbone.units.write() as uow:
+            uow.publish(Outgoing(Deposited("anna")))
+            uow.publish_all([Outgoing(Deposited("bert"))])
+            uow.session.flush()
+            1 / 0  # noqa: B018  # Any error will do.
+
+        assert backbone.outbox() == {}
+        assert backbone.new_relay().publish_pending() == 0
+
+    def test_events_go_out_in_the_order_they_were_published_in(self, backbone: Backbone) -> None:
+        backbone.broker.declare(EVERYTHING)
+        names = [f"account-{number}" for number in range(20)]
+        backbone.publish(*map(Deposited, names))
+
+        backbone.relay()
+
+        with closing(backbone.broker.subscribe(QUEUE)) as hold:
+            bodies = [delivery.body.decode() for delivery in taken(hold, 20)]
+        assert all(f'"subject":"{name}"' in body for name, body in zip(names, bodies, strict=True))
+
+    def test_a_backlog_larger_than_one_piece_goes_out_complete(self, backbone: Backbone) -> None:
+        backbone.broker.declare(EVERYTHING)
+        backbone.publish(*(Deposited(f"account-{number}") for number in range(relay.ROWS_AT_ONCE + 1)))
+
+        backbone.relay()
+
+        assert backbone.outbox() == {}
+        assert wait_until(lambda: backbone.broker.depth(QUEUE) == relay.ROWS_AT_ONCE + 1)
+
+    def test_large_batches_are_read_a_few_at_a_time(self, backbone: Backbone) -> None:
+        for _ in range(outbox.EVENTS_AT_ONCE // 500 + 1):
+            backbone.publish_batch(*(Deposited(f"account-{number}") for number in range(500)))
+
+        with backbone.database.reading() as session:
+            rows = outbox.pending(session, relay.ROWS_AT_ONCE)
+
+        assert sum(message.events for _, message in rows) == outbox.EVENTS_AT_ONCE
+
+    def test_an_event_no_queue_is_bound_for_waits_and_goes_out_when_one_is(self, backbone: Backbone) -> None:
+        backbone.publish(Deposited("anna"))
+        backbone.relay()
+        assert backbone.outbox() == {"unroutable": 1}
+        backbone.broker.declare(EVERYTHING)
+
+        backbone.clock.advance(outbox.UNROUTABLE_RETRY)
+        backbone.relay()
+
+        assert backbone.outbox() == {}
+        assert wait_until(lambda: backbone.broker.depth(QUEUE)) == 1
+
+    def test_an_unroutable_event_is_not_tried_again_before_its_time(self, backbone: Backbone) -> None:
+        backbone.publish(Deposited("anna"))
+        backbone.relay()
+        backbone.broker.declare(EVERYTHING)
+
+        backbone.clock.advance(outbox.UNROUTABLE_RETRY - timedelta(seconds=1))
+        backbone.relay()
+
+        assert backbone.outbox() == {"unroutable": 1}
+
+    def test_a_change_of_the_topology_brings_unroutable_events_back_at_once(self, backbone: Backbone) -> None:
+        backbone.publish(Deposited("anna"))
+        backbone.relay()
+        backbone.broker.declare(EVERYTHING)
+
+        with backbone.units.write() as uow:
+            outbox.release_unroutable(uow.session)
+        backbone.relay()
+
+        assert backbone.outbox() == {}
+
+    def test_an_event_the_broker_will_not_have_holds_up_no_other(self, backbone: Backbone) -> None:
+        backbone.broker.declare(EVERYTHING)
+        backbone.publish(Deposited("anna"), Stray("nobody"), Deposited("bert"))
+
+        backbone.relay()
+
+        assert sum(backbone.outbox().values()) == 1
+        assert "pending" not in backbone.outbox()
+        assert wait_until(lambda: backbone.broker.depth(QUEUE) >= 2)
+
+    def test_what_was_published_can_be_replayed_and_consumers_that_had_it_pass_it_over(
+        self, backbone: Backbone
+    ) -> None:
+        consumer = backbone.consumer(on(Deposited, apply))
+        backbone.bring(consumer, Deposited("anna"))
+        start = backbone.clock.now() + timedelta(minutes=1)
+        backbone.clock.advance(timedelta(minutes=2))
+        backbone.bring(consumer, Deposited("bert"), Deposited("carla"))
+
+        with backbone.units.write() as uow:
+            assert outbox.replay(uow.session, start, types=[Opened.type]) == 0
+            assert outbox.replay(uow.session, start, dry_run=True) == 2
+            assert outbox.replay(uow.session, start, types=[Deposited.type]) == 2
+        backbone.relay()
+        backbone.consume(consumer, 2)
+
+        assert backbone.effects() == ["anna", "bert", "carla"]
+        assert backbone.counted("repeated") == 2
+
+    def test_published_rows_are_forgotten_after_their_time_and_others_never(self, backbone: Backbone) -> None:
+        backbone.broker.declare(EVERYTHING)
+        backbone.publish(Deposited("anna"))
+        backbone.relay()
+        backbone.publish(Deposited("bert"))
+        backbone.clock.advance(timedelta(hours=24))
+
+        with backbone.units.write() as uow:
+            assert outbox.forget_published(uow.session, uow.now) == 1
+
+        with backbone.units.read() as uow:
+            assert list(uow.session.scalars(select(outbox_table.c.state))) == ["pending"]
+
+
+class RelayConformance:
+    """How the relay runs beside everything else."""
+
+    def test_a_commit_wakes_the_relay(self, backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(relay, "LOOK_EVERY", 60)
+        backbone.broker.declare(EVERYTHING)
+        with running(backbone):
+            backbone.publish(Deposited("anna"))
+            wait_until(lambda: backbone.outbox() == {})
+
+            backbone.publish(Deposited("bert"))
+
+            wait_until(lambda: backbone.outbox() == {})
+
+    def test_rows_that_wait_come_back_also_while_there_is_always_something_to_publish(
+        self, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(relay, "LOOK_EVERY", 0)
+        backbone.publish(Deposited("anna"))
+        backbone.relay()
+        backbone.broker.declare(EVERYTHING)
+        backbone.clock.advance(outbox.UNROUTABLE_RETRY)
+
+        with running(backbone, tick=lambda: backbone.publish(Deposited("bert"))):
+            wait_until(lambda: "unroutable" not in backbone.outbox())
+
+    def test_what_was_written_just_before_the_stop_still_goes_out(self, backbone: Backbone) -> None:
+        backbone.broker.declare(EVERYTHING)
+        backbone.publish(Deposited("anna"))
+        backbone.stop.set()
+
+        backbone.new_relay().run(lambda: None)
+
+        assert backbone.outbox() == {}
+
+    def test_of_two_relays_one_publishes_until_it_ends(self, backbone: Backbone, database_url: str) -> None:
+        backbone.broker.declare(EVERYTHING)
+        other = Database(database_url)
+        standby = backbone.new_relay(database=other)
+        with running(backbone):
+            backbone.publish(Deposited("anna"))
+            wait_until(lambda: backbone.outbox() == {})
+            assert not standby.lock.acquire()
+
+        with running(backbone, standby):
+            backbone.publish(Deposited("bert"))
+            wait_until(lambda: backbone.outbox() == {})
+        other.close()
+
+
+class running:  # noqa: N801  # used as a context manager, like contextlib's own
+    """Runs a relay in a thread; the backbone's stop event ends it at the end of the block."""
+
+    def __init__(
+        self, backbone: Backbone, relay: relay.Relay | None = None, *, tick: Callable[[], None] = lambda: None
+    ) -> None:
+        self._backbone = backbone
+        self._thread = threading.Thread(target=(relay or backbone.new_relay()).run, args=(tick,))
+
+    def __enter__(self) -> None:
+        self._backbone.stop.clear()
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._backbone.stop.set()
+        self._backbone.database.wakeup.signal()
+        self._thread.join(10)
+        assert not self._thread.is_alive()

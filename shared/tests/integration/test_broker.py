@@ -1,0 +1,5 @@
+from service_chassis.testing.conformance.broker import BrokerConformance
+
+
+class TestBroker(BrokerConformance):
+    pass
