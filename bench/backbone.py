@@ -51,12 +51,12 @@ def _peer(source: str, target: str, broker: str, events: int) -> float:
 
 def _ours(source: str, target: str, broker: str, events: int) -> dict[str, Any]:
     backbone_process.fill(source, events)
-    backbone_process.prepare(target)
+    backbone_process.prepare(target, broker)
     started = time.monotonic()
     consumer = harness.python("-m", "bench.backbone_process", "consume", target, broker)
     relay = harness.python("-m", "bench.backbone_process", "relay", source, broker)
     with psycopg.connect(target, autocommit=True) as connection:
-        harness.wait_for(lambda: _effects(connection) >= events, within=600)
+        harness.wait_for(lambda: _effects(connection) >= events, within=600, alive=(relay, consumer))
     rate = events / (time.monotonic() - started)
     rss = {"relay": harness.peak_rss_mb(relay.pid), "consumer": harness.peak_rss_mb(consumer.pid)}
     _stopped(relay, consumer)
@@ -65,16 +65,16 @@ def _ours(source: str, target: str, broker: str, events: int) -> dict[str, Any]:
 
 def _latency(source: str, target: str, broker: str, rate: int, seconds: int) -> dict[str, float]:
     backbone_process.fill(source, 0)
-    backbone_process.prepare(target)
+    backbone_process.prepare(target, broker)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "latencies"
         consumer = harness.python("-m", "bench.backbone_process", "consume", target, broker, str(file))
         relay = harness.python("-m", "bench.backbone_process", "relay", source, broker)
         with psycopg.connect(target, autocommit=True) as connection:
             backbone_process.emit(source, rate=50, seconds=2)
-            harness.wait_for(lambda: _effects(connection) >= 100, within=60)
+            harness.wait_for(lambda: _effects(connection) >= 100, within=60, alive=(relay, consumer))
             backbone_process.emit(source, rate, seconds)
-            harness.wait_for(lambda: _effects(connection) >= 100 + rate * seconds, within=60)
+            harness.wait_for(lambda: _effects(connection) >= 100 + rate * seconds, within=60, alive=(relay, consumer))
         _stopped(relay, consumer)
         latencies = sorted(float(line) for line in file.read_text().splitlines()[100:])
     return {

@@ -1,4 +1,4 @@
-"""The two workers of the backbone benchmark, as the chassis makes them: one publishes, one consumes and has an effect."""
+"""The two workers of the backbone benchmark, as the chassis makes them: one publishes, one has the effect."""
 
 import signal
 import sys
@@ -9,15 +9,18 @@ from typing import Any, ClassVar
 
 import msgspec
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Column, Integer, MetaData, Table, Text, Uuid, event, insert
+from sqlalchemy import Column, Integer, MetaData, Table, Text, Uuid, event
 
+from service_chassis import process
 from service_chassis.clock import SystemClock
 from service_chassis.database import Database
 from service_chassis.database.migrations import migrate
+from service_chassis.database.statements import insert_many
 from service_chassis.logs import make_log
 from service_chassis.messaging.connect import connect
 from service_chassis.messaging.envelope import Event, Outgoing
 from service_chassis.messaging.subscriptions import Subscriptions, on_batch
+from service_chassis.messaging.topology import consuming
 from service_chassis.metrics import Metrics
 from service_chassis.unit_of_work import UnitOfWork, Units
 from service_chassis.worker import Worker, WorkerParts
@@ -55,11 +58,15 @@ def fill(database: str, events: int) -> None:
     units.database.close()
 
 
-def prepare(database: str) -> None:
+def prepare(database: str, broker: str) -> None:
+    """Make the consumer's tables and queue."""
     units = _units(database)
     migrate(units.database)
     metadata.create_all(units.database.engine)
     units.database.close()
+    link = connect(broker, name="bench-prepare")
+    link.declare(consuming("bench-consume.events", [(Happened.exchange, Happened.type)]))
+    link.close()
 
 
 def emit(database: str, rate: int, seconds: int) -> None:
@@ -74,6 +81,7 @@ def emit(database: str, rate: int, seconds: int) -> None:
 
 
 def main(role: str, database: str, broker: str, latencies: str | None = None) -> None:
+    process.tune()
     seen: list[float] = []
     handler = Effect(seen if latencies else None)
     subscriptions = Subscriptions([on_batch(Happened, handler)] if role == "consume" else [], [Happened])
@@ -103,8 +111,12 @@ class Effect:
         self._seen = seen
 
     def __call__(self, events: list[Event], uow: Any) -> None:
-        rows = [{"event_id": e.id, "subject": e.subject, "value": e.data.value} for e in events]
-        uow.session.execute(insert(effects), rows)
+        columns = {
+            "event_id": [e.id for e in events],
+            "subject": [e.subject for e in events],
+            "value": [e.data.value for e in events],
+        }
+        insert_many(uow.session, effects, columns)
         if self._seen is not None:
             sent = [e.data.sent_at for e in events]
             event.listen(uow.session, "after_commit", lambda _: self._note(sent), once=True)

@@ -1,6 +1,6 @@
 """What every benchmark needs: databases of its own, the machine's description, and a place for results."""
 
-import datetime
+import datetime as dt
 import json
 import os
 import platform
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,17 @@ def python(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Pop
     return subprocess.Popen([sys.executable, *arguments], text=True, env={**os.environ, **(env or {})})
 
 
-def wait_for(condition: Callable[[], bool], within: float, every: float = 0.05) -> float:
-    """Wait until a condition holds; return how many seconds that took. Raises TimeoutError."""
+def wait_for(
+    condition: Callable[[], bool], within: float, every: float = 0.05, alive: Sequence[subprocess.Popen[str]] = ()
+) -> float:
+    """Wait until a condition holds, while these processes live; return how many seconds that took.
+
+    Raises TimeoutError, or RuntimeError when a process has ended.
+    """
     started = time.monotonic()
     while not condition():
+        if any(process.poll() is not None for process in alive):
+            raise RuntimeError("A process of the benchmark has ended.")
         if time.monotonic() - started > within:
             raise TimeoutError(f"It did not happen within {within:g} s.")
         time.sleep(every)
@@ -60,12 +67,13 @@ def cpu_seconds(pid: int) -> float:
 
 def keep(name: str, figures: dict[str, Any]) -> Path:
     """Write a result with date, commit, machine and command, and show its figures."""
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     result = {
         "benchmark": name,
         "date": now.isoformat(timespec="seconds"),
         "commit": _commit(),
-        "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
         "command": "python -m bench " + " ".join(sys.argv[1:]),
         **figures,
     }

@@ -64,9 +64,7 @@ def relay(database: str, broker: str, queue: str, events: int) -> None:
         ).fetchall()
         connection.commit()
         sender.send(rows)
-        connection.execute(
-            "UPDATE outbox SET published_at = now() WHERE seq = ANY(%s)", ([row[0] for row in rows],)
-        )
+        connection.execute("UPDATE outbox SET published_at = now() WHERE seq = ANY(%s)", ([row[0] for row in rows],))
         connection.commit()
         done += len(rows)
 
@@ -119,7 +117,7 @@ class _Sender:
         self._tag = 0
         self._link = pika.BlockingConnection(pika.URLParameters(broker))
         # The blocking channel waits for each confirm; the channel inside it does not.
-        self._channel = self._link.channel()._impl
+        self._channel = self._link.channel()._impl  # noqa: SLF001  # pika offers no other way.
         ready: list[bool] = []
         self._channel.confirm_delivery(self._confirmed, callback=lambda _: ready.append(True))
         while not ready:
@@ -138,7 +136,7 @@ class _Sender:
 
     def _confirmed(self, frame: Any) -> None:
         if isinstance(frame.method, pika.spec.Basic.Nack):
-            raise RuntimeError("The broker refused a message.")
+            raise ConnectionError("The broker refused a message.")
         if frame.method.multiple:
             self._waiting = {tag for tag in self._waiting if tag > frame.method.delivery_tag}
         else:

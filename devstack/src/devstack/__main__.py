@@ -1,14 +1,17 @@
 """`python -m devstack`: run all of Steward on this machine."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
+from service_chassis import process
 from service_chassis.logs import capture_library_logs, make_log
 from service_chassis.settings import SettingsError
 
@@ -17,7 +20,7 @@ CANNOT_LISTEN = 69
 """Exit code when the port or the folder is taken, EX_UNAVAILABLE of sysexits.h."""
 
 WELCOME = """
-Steward is ready at http://localhost:{port} after {seconds:.1f} s. Data is in {data}; Ctrl-C stops it.
+Steward is ready at http://localhost:{port} after {seconds:.1f} s. Data is in {place}; Ctrl-C stops it.
 
   Sign in as admin@example.com / adminpass (demo profile), for example:
 
@@ -55,6 +58,7 @@ def run(port: int, host: str | None, data: Path) -> None:
     # The services bring their libraries along; `--help` should not wait for them.
     from devstack.embedded import AlreadyRunning, Stack
 
+    process.tune()
     data.mkdir(parents=True, exist_ok=True)
     log = make_log("devstack", level=os.environ.get("LOG_LEVEL", "INFO"))
     capture_library_logs(log)
@@ -68,6 +72,43 @@ def run(port: int, host: str | None, data: Path) -> None:
         _give_up(f"Port {port} cannot be used: {error.strerror}. Choose another with GATEWAY_PORT.", CANNOT_LISTEN)
 
 
+@main.command()
+@click.option("--port", envvar="GATEWAY_PORT", default=8000, show_default=True, help="Port of the gateway.")
+def native(port: int) -> None:
+    """Run the processes of the Procfile, on the servers of DATABASE_URL, BROKER_URL and REDIS_URL."""
+    started = time.monotonic()
+    # As above; and honcho is not there on Windows.
+    from devstack.native import CannotStart, run
+
+    def announce() -> None:
+        welcome = WELCOME.format(port=port, seconds=time.monotonic() - started, place="PostgreSQL and RabbitMQ")
+        click.echo(welcome)
+
+    try:
+        code = run(os.environ, Path("Procfile"), port, announce)
+    except CannotStart as error:
+        _give_up(str(error), CANNOT_LISTEN)
+    click.echo("Steward has stopped.")
+    sys.exit(code)
+
+
+@main.command("rabbitmq-definitions")
+def rabbitmq_definitions() -> None:
+    """Print the definitions file RabbitMQ reads at its start: users, permissions, exchanges, queues and bindings.
+
+    Passwords come from RABBITMQ_ADMIN_PASSWORD, USER_SERVICE_BROKER_PASSWORD and so on.
+    """
+    # As above.
+    from devstack.rabbitmq_definitions import clients, definitions, read_passwords
+
+    services = clients()
+    try:
+        passwords = read_passwords(os.environ, [service.name for service in services])
+    except SettingsError as error:
+        _give_up(str(error), CONFIGURATION_ERROR)
+    click.echo(json.dumps(definitions(services, passwords), indent=2))
+
+
 async def _serve(stack: "Stack", data: Path, started: float) -> None:  # type: ignore[name-defined]  # noqa: F821  # imported late
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -75,7 +116,7 @@ async def _serve(stack: "Stack", data: Path, started: float) -> None:  # type: i
         _on_signal(loop, number, stopped)
     try:
         await stack.start()
-        click.echo(WELCOME.format(port=stack.port, seconds=time.monotonic() - started, data=data))
+        click.echo(WELCOME.format(port=stack.port, seconds=time.monotonic() - started, place=data))
         await stopped.wait()
     finally:
         await stack.stop()
@@ -90,7 +131,7 @@ def _on_signal(loop: asyncio.AbstractEventLoop, number: int, stopped: asyncio.Ev
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
 
 
-def _give_up(message: str, code: int) -> None:
+def _give_up(message: str, code: int) -> NoReturn:
     click.echo(message, err=True)
     sys.exit(code)
 

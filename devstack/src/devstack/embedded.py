@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cleanup_service.bootstrap
-import gateway.bootstrap
-import user_service.bootstrap
 from aiohttp import web
 from cheroot.wsgi import Server
 from prometheus_client import CollectorRegistry
 
+import cleanup_service.bootstrap
+import gateway.bootstrap
+import user_service.bootstrap
 from service_chassis.database.locks import FileLock
 from service_chassis.service import Service
 from service_chassis.worker import Worker
@@ -77,7 +77,9 @@ class Embedded:
         thread.start()
         self._servers.append(server)
         self._threads.append(thread)
-        return f"http://127.0.0.1:{server.bind_addr[1]}"
+        address = f"http://127.0.0.1:{server.bind_addr[1]}"
+        service.log.info("web_started", address=address)
+        return address
 
 
 class Stack:
@@ -96,7 +98,7 @@ class Stack:
         """Serve; raises AlreadyRunning, or OSError when the port is taken."""
         env = await asyncio.to_thread(self._embedded.start)
         self._gateway = gateway.bootstrap.bootstrap(env, CollectorRegistry(), self._stopping)
-        self._runner = web.AppRunner(self._gateway.make_app(), access_log=None, shutdown_timeout=15)
+        self._runner = self._gateway.make_runner()
         await self._runner.setup()
         self.port = await self._listen(self._runner)
 

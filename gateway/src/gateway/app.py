@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
-from aiohttp import web
+import aiohttp
+from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry
 
 from gateway import headers
@@ -41,17 +42,68 @@ class Parts:
 def make_app(parts: Parts) -> web.Application:
     """Return the application, for one event loop."""
     cors = Cors(parts.settings.cors_origins)
+    throttle = Throttle(parts.settings.rate_limit, parts.settings.redis_url)
+    steps = (parts.observation, parts.flow, throttle, cors)
     app = web.Application(
-        middlewares=[parts.observation.middleware, parts.flow.middleware, cors.middleware],
+        middlewares=[step.middleware for step in steps],
         handler_args={
             "access_log": None,
             "auto_decompress": False,
             "handler_cancellation": True,
             "keepalive_timeout": IDLE_CLIENT,
-            "max_line_size": headers.LARGEST - 2,
-            "max_field_size": headers.LARGEST - 2,
+            "max_line_size": headers.LARGEST,
+            "max_field_size": headers.LARGEST,
         },
     )
-    app.on_response_prepare.extend([parts.observation.name_ids, parts.flow.say_goodbye, cors.allow, _name_server])
+    signals = (parts.observation.name_ids, parts.flow.say_goodbye, cors.allow, _finish)
+    app.on_response_prepare.extend(signals)
     app.cleanup_ctx.append(_Running(parts))
     return app
+
+
+class _Running:
+    """What lives as long as the loop: the pool of connections, the threads behind identity, and so the routes."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def __call__(self, app: web.Application) -> AsyncIterator[None]:
+        async with connections() as session, self._parts.identity.running():
+            operations = _operations(self._parts, session)
+            app.add_routes(operations.routes())
+            edge = Edge(self._parts, session)
+            app.router.add_route("*", "/{rest:.*}", edge.answer, expect_handler=_not_yet)
+            yield
+
+
+def _operations(parts: Parts, session: aiohttp.ClientSession) -> Operations:
+    upstreams = tuple(parts.upstreams.values())
+    health = Health(upstreams, session, parts.identity)
+    return Operations(parts.flow, parts.identity, parts.registry, health, Description(upstreams, session, parts.table))
+
+
+class Edge:
+    """Everything that is not the gateway's own: find the route, let the caller pass, send the request on."""
+
+    def __init__(self, parts: Parts, session: aiohttp.ClientSession) -> None:
+        settings = parts.settings
+        self._table = parts.table
+        self._guard = Guard(parts.identity.verifier, parts.identity.revocations)
+        self._forwarder = Forwarder(parts.upstreams, session, settings.deadline, settings.body_limit)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        headers.check(request)
+        target = Target.parse(request.raw_path)
+        route = self._table.find(request.method, target)
+        request[ROUTE] = route.path
+        await self._guard.admit(request, route)
+        return await self._forwarder.forward(request, route, target)
+
+
+async def _not_yet(_: web.Request) -> None:
+    """Leave a client that waits for `100 Continue` waiting until its body is wanted."""
+
+
+async def _finish(_: web.BaseRequest, response: web.StreamResponse) -> None:
+    response.headers[hdrs.SERVER] = SERVER
+    response.headers["X-Content-Type-Options"] = "nosniff"

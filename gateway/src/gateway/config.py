@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from gateway.routes import CLEANUP, DELIVERY, TASK, USER
 from service_chassis.settings import MINIMUM_SECRET_LENGTH, Environment
 
-SHARED_SECRET_ALGORITHM = "HS256"
-ALGORITHMS = ("RS256", "ES256", "EdDSA", SHARED_SECRET_ALGORITHM)
+SYMMETRIC = "HS256"
+ALGORITHMS = ("RS256", "ES256", "EdDSA", SYMMETRIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Settings:
             token_algorithm=algorithm,
             token_issuer=reader.text("JWT_ISSUER", default="steward"),
             token_audience=reader.text("JWT_AUDIENCE", default="steward"),
-            token_secret=_secret(reader) if algorithm == SHARED_SECRET_ALGORITHM else None,
+            token_secret=_secret(reader) if algorithm == SYMMETRIC else None,
             deadline=reader.seconds("GATEWAY_DEADLINE_SECONDS", default=15, minimum=0.1),
             body_limit=reader.integer("GATEWAY_BODY_LIMIT", default=1_048_576, minimum=1),
             rate_limit=reader.integer("GATEWAY_RATE_LIMIT", default=0),

@@ -6,9 +6,8 @@ from aiohttp.typedefs import Handler
 from gateway.routes import METHODS
 
 ANYBODY = "*"
-ALLOWED_HEADERS = (
-    "Authorization, CL-X-EVENT-ID, CL-X-TOKEN, Content-Type, Idempotency-Key, X-Correlation-ID, X-Request-ID, traceparent"
-)
+OWN_HEADERS = "CL-X-EVENT-ID, CL-X-TOKEN, Idempotency-Key, X-Correlation-ID, X-Request-ID, traceparent"
+ALLOWED_HEADERS = f"Authorization, Content-Type, {OWN_HEADERS}"
 EXPOSED_HEADERS = "Idempotency-Replayed, Link, RateLimit, RateLimit-Policy, Retry-After, X-Correlation-ID"
 PREFLIGHT_SECONDS = "600"
 

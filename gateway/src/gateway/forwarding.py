@@ -81,5 +81,3 @@ async def _stream(request: web.Request, reply: Reply, deadline: float) -> web.St
     finally:
         reply.rest.close()
     return response
-
-

@@ -10,17 +10,19 @@ from service_chassis.correlation import Correlation
 from service_chassis.errors import Invalid
 
 LARGEST = 8_192
-HOP_BY_HOP = frozenset({
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-})
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
 NOT_PASSED_IN = HOP_BY_HOP | {
     "expect",
     "forwarded",
@@ -55,7 +57,7 @@ IDENTITY = (
     "x-tenant",
     "x-user",
 )
-"""Beginnings of names by which requests have claimed, in some system or other, to be somebody or to come from somewhere."""
+"""How names begin by which, in some system or other, requests say who they are or where they come from."""
 NOT_PASSED_OUT = HOP_BY_HOP | {"server", "x-correlation-id", "x-powered-by"}
 SINGLE = (hdrs.AUTHORIZATION, "Idempotency-Key", "X-Request-ID")
 """Headers that services read one of; which one must not be left to chance."""

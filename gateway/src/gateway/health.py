@@ -24,9 +24,7 @@ REMEMBERED = timedelta(seconds=2)
 
 
 class Health:
-    def __init__(
-        self, upstreams: Collection[Upstream], session: aiohttp.ClientSession, identity: Identity
-    ) -> None:
+    def __init__(self, upstreams: Collection[Upstream], session: aiohttp.ClientSession, identity: Identity) -> None:
         self._upstreams = upstreams
         self._session = session
         self._identity = identity

@@ -31,9 +31,7 @@ class Merged:
 
 
 class Description:
-    def __init__(
-        self, upstreams: Collection[Upstream], session: aiohttp.ClientSession, table: RouteTable
-    ) -> None:
+    def __init__(self, upstreams: Collection[Upstream], session: aiohttp.ClientSession, table: RouteTable) -> None:
         self._upstreams = upstreams
         self._session = session
         self._table = table

@@ -7,11 +7,11 @@ from gateway.health import PATH as HEALTH
 from gateway.health import UNHEALTHY, Health
 from gateway.identity import Identity
 from gateway.openapi import Description
-from service_chassis.aio import Flow, json_answer, refusal
+from gateway.routes import SAFE
+from service_chassis.aio import Flow, MethodNotAllowed, json_answer, refusal
 from service_chassis.answers import failure, success
 from service_chassis.errors import Unavailable
 
-PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 START = {
     "status": "/status",
     "health": HEALTH,
@@ -50,7 +50,8 @@ class Operations:
             "/openapi.json": self.openapi,
         }
         paths = [(path + slash, handler) for path, handler in handlers.items() for slash in ("", "/")]
-        return [web.get("/", self.start), *(web.get(path, handler) for path, handler in paths)]
+        gets = [web.get("/", self.start), *(web.get(path, handler) for path, handler in paths)]
+        return [*gets, *(web.route("*", get.path, _get_only) for get in gets)]
 
     async def start(self, _: web.Request) -> web.Response:
         return json_answer(success({"name": "Steward", "see": START}))
@@ -86,3 +87,7 @@ class Operations:
 
     async def openapi(self, _: web.Request) -> web.Response:
         return json_answer(await self._description.spec())
+
+
+async def _get_only(_: web.Request) -> web.Response:
+    raise MethodNotAllowed(SAFE)

@@ -54,7 +54,7 @@ def _decoded(part: str) -> str:
         raise InvalidPath from error
     # A slash that appears only after decoding, or a segment that means another place, is one thing to us and may be
     # another to the service.
-    if segment in {"", ".", ".."} or "/" in segment or "\\" in segment or not segment.isprintable():
+    if segment.partition(";")[0] in {"", ".", ".."} or "/" in segment or "\\" in segment or not segment.isprintable():
         raise InvalidPath
     return segment
 

@@ -7,7 +7,7 @@ import aiohttp
 import msgspec
 
 from service_chassis import correlation
-from service_chassis.errors import Unavailable
+from service_chassis.errors import ServiceError, Unavailable
 
 LONGEST_ANSWER = 4 * 1_048_576
 
@@ -21,9 +21,11 @@ async def ask(session: aiohttp.ClientSession, url: str, within: float) -> tuple[
     try:
         async with asyncio.timeout(within), session.get(url, headers=_headers(), allow_redirects=False) as response:
             return response.status, await _object(response)
+    except NoAnswer:
+        raise
     except TimeoutError as error:
         raise NoAnswer("The service did not answer in time.") from error
-    except (aiohttp.ClientError, Unavailable, OSError) as error:
+    except (aiohttp.ClientError, ServiceError, OSError) as error:
         raise NoAnswer from error
 
 

@@ -13,14 +13,15 @@ from service_chassis.errors import TooManyRequests
 from service_chassis.limits import Allowed, Limit, Limiter
 
 PER = timedelta(seconds=1)
+PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 
 
 class Throttle:
-    """The middleware; it is not installed where there is no limit."""
+    """The middleware; probes pass it, or a flood would make the gateway look dead."""
 
     def __init__(self, amount: int, redis_url: str | None) -> None:
-        """Count in Redis for all replicas, or in this process."""
-        self._limit = Limit(amount, PER)
+        """Count in Redis for all replicas, or in this process; an amount of 0 is no limit."""
+        self._limit = Limit(amount, PER) if amount else None
         self._limiter = Limiter.from_url(redis_url)
         self._waits = redis_url is not None
         self._policy = f'"address";q={amount};w={PER.total_seconds():.0f}'
@@ -28,23 +29,22 @@ class Throttle:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let the request pass with the state of its window on the answer, or refuse it."""
+        if self._limit is None or request.path in PROBES:
+            return await handler(request)
         try:
-            allowed = await self._hit(address(request))
+            allowed = await self._hit(self._limit, address(request))
         except TooManyRequests as refused:
-            response = refusal(refused)
-            self._tell(response, Allowed(0, refused.retry_after or 0))
-            return response
+            return self._told(refusal(refused), Allowed(0, refused.retry_after or 0))
         response = await handler(request)
-        if not response.prepared:
-            self._tell(response, allowed)
-        return response
+        return response if response.prepared else self._told(response, allowed)
 
-    async def _hit(self, address: str) -> Allowed:
+    async def _hit(self, limit: Limit, address: str) -> Allowed:
         if self._waits:
-            return await asyncio.to_thread(self._limiter.hit, self._limit, "gateway", address)
-        return self._limiter.hit(self._limit, "gateway", address)
+            return await asyncio.to_thread(self._limiter.hit, limit, "gateway", address)
+        return self._limiter.hit(limit, "gateway", address)
 
-    def _tell(self, response: web.StreamResponse, allowed: Allowed) -> None:
+    def _told(self, response: web.StreamResponse, allowed: Allowed) -> web.StreamResponse:
         """Add the headers of the IETF's RateLimit draft; the time is how many seconds are left, never a date."""
         response.headers["RateLimit-Policy"] = self._policy
         response.headers["RateLimit"] = f'"address";r={allowed.remaining};t={math.ceil(allowed.reset_after)}'
+        return response

@@ -90,7 +90,7 @@ class Upstream:
         self._retries = RetryBudget()
 
     async def exchange(self, session: aiohttp.ClientSession, call: Call) -> Reply:
-        """Send a call and return the answer; raises UpstreamFailed, BreakerOpen, or what the client's body is to blame for."""
+        """Send a call and return the answer; raises UpstreamFailed, BreakerOpen, or what was wrong with the body."""
         self._retries.earn()
         try:
             return await self._attempt(session, call)
@@ -134,7 +134,7 @@ class Upstream:
         return Reply(response.status, response.headers, body, response)
 
     def _failure(self, error: Exception, call: Call, attempt: Attempt) -> UpstreamFailed:
-        """Return what an error means; raises instead what the client is to blame for, which tells nothing of the service."""
+        """Return what an error means; raises what the client is to blame for, as that tells nothing of the service."""
         try:
             call.body.blame()
         except ServiceError:
@@ -152,7 +152,7 @@ def says_it_failed(reply: Reply) -> bool:
 
 @asynccontextmanager
 async def connections() -> AsyncIterator[aiohttp.ClientSession]:
-    """Open the pool through which everything goes to the services: nothing of an answer is kept, followed or unpacked."""
+    """Open the pool through which everything goes to the services; no answer is followed, unpacked or remembered."""
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION)
     async with aiohttp.ClientSession(
         connector=connector,
@@ -167,7 +167,7 @@ async def connections() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def _plainly(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Tell failures before any answer apart, in types of ours: the library would silently repeat some of them itself."""
+    """Name failures before any answer in types of ours, or the library would repeat some requests by itself."""
     try:
         return await send(request)
     except aiohttp.ConnectionTimeoutError as error:

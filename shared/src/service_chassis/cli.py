@@ -13,6 +13,7 @@ from uuid import UUID
 import click
 from prometheus_client import CollectorRegistry
 
+from service_chassis import process
 from service_chassis.logs import capture_library_logs
 from service_chassis.messaging import failures, outbox
 from service_chassis.messaging.failures import Filter
@@ -55,6 +56,7 @@ class _Lazy:
 
 def ready_service(context: click.Context) -> Service:
     """Return the service with its database up to date, for a command that works on it."""
+    process.tune()
     service: Service = context.obj()
     capture_library_logs(service.log)
     service.migrate()

@@ -27,9 +27,18 @@ class Job:
     run: Callable[[], bool | None]
 
 
-def every(interval: timedelta, function: Callable[[Any], bool | None]) -> "UnitJob":
-    """Run a function of the unit of work, in a transaction of its own, every `interval` and as long as it says True."""
-    return UnitJob(f"{function.__module__.rpartition('.')[2]}.{function.__name__}", interval, function)
+def every(
+    interval: timedelta,
+    function: Callable[[Any], bool | None],
+    *,
+    name: str = "",
+    when: Callable[[Any], bool] | None = None,
+) -> "UnitJob":
+    """Run a function of the unit of work, in a transaction of its own, every `interval` and as long as it says True.
+
+    With `when`, a unit that only reads is asked first, so that a job with nothing to do writes nothing.
+    """
+    return UnitJob(name or f"{function.__module__.rpartition('.')[2]}.{function.__name__}", interval, function, when)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +46,16 @@ class UnitJob:
     name: str
     interval: timedelta
     function: Callable[[Any], bool | None]
+    when: Callable[[Any], bool] | None = None
 
     def bound(self, units: Units[Any]) -> Job:
         """Return the job with the units of work it runs in."""
 
         def run() -> bool | None:
+            if self.when is not None:
+                with units.read() as uow:
+                    if not self.when(uow):
+                        return False
             with units.write() as uow:
                 return self.function(uow)
 

@@ -17,6 +17,7 @@ from sqlalchemy import delete
 
 from service_chassis.database.statements import upsert
 from service_chassis.errors import Unavailable
+from service_chassis.http.answer_store import forget_keys
 from service_chassis.logs import Log
 from service_chassis.messaging import failures, inbox, outbox
 from service_chassis.messaging.broker import Broker, BrokerUnavailable
@@ -32,6 +33,8 @@ from service_chassis.unit_of_work import Units
 
 RESTART_AFTER = 1.0
 HEARTBEAT_EVERY = 5.0
+FIRST_CONTACT_EVERY = 0.5
+"""Seconds between heartbeats until the broker answered for the first time, so that health tells it soon."""
 STUCK_AFTER = 60.0
 """Seconds without a tick after which a loop counts as stuck; the longest single transaction is 30 s."""
 STOP_WITHIN = 20.0
@@ -44,6 +47,7 @@ class Retention:
 
     published: timedelta = timedelta(hours=24)
     inbox: timedelta = timedelta(days=7)
+    idempotency_keys: timedelta = timedelta(hours=24)
     dead_letters: timedelta = timedelta(days=7)
     heartbeats: timedelta = timedelta(days=1)
 
@@ -151,6 +155,16 @@ class Worker:
         self._relay_loop = Loop("relay", self._publish, parts.log, self._stop_relay)
 
     @property
+    def exchange(self) -> str:
+        """The exchange to which everything of this service is published."""
+        return self._parts.exchange
+
+    @property
+    def topology(self) -> Topology:
+        """Everything this service needs on the broker."""
+        return self._parts.topology
+
+    @property
     def age(self) -> float:
         """Seconds since the slowest loop last came round."""
         return max(loop.age for loop in (*self._intake, self._relay_loop))
@@ -209,7 +223,7 @@ class Worker:
         while not self._stop.is_set():
             tick()
             self._heartbeat(self._depth())
-            self._stop.wait(HEARTBEAT_EVERY)
+            self._stop.wait(HEARTBEAT_EVERY if self._broker_at else FIRST_CONTACT_EVERY)
 
     def _depth(self) -> int | None:
         if not self._parts.subscriptions.routes():
@@ -255,6 +269,7 @@ class Worker:
             session, now = uow.session, uow.now
             deleted = outbox.forget_published(session, now - keep.published)
             deleted += inbox.forget(session, now - keep.inbox)
+            deleted += forget_keys(session, now - keep.idempotency_keys)
             expired = failures.drop(session, failures.Filter(until=now - keep.dead_letters))
             session.execute(delete(heartbeats).where(heartbeats.c.beat_at < now - keep.heartbeats))
         if expired:

@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from service_chassis.clock import ManualClock
 from service_chassis.database import Database, DatabaseUnavailable
-from service_chassis.errors import Conflict, Unavailable
+from service_chassis.errors import Conflict, ServiceError, Unavailable
 from service_chassis.http import Blueprint, takes_query
 from service_chassis.testing.plugin import only_sqlite
 from service_chassis.testing.web import Trial
@@ -49,6 +49,7 @@ RAISED: dict[str, Exception] = {
     "database": DatabaseUnavailable(retry_after=2),
     "integrity": IntegrityError("INSERT INTO things", {}, Exception("UNIQUE failed: things.secret_name")),
     "unexpected": KeyError("secret detail"),
+    "our fault": ServiceError("It is the service's fault."),
     "framework": ImATeapot(),
 }
 
@@ -139,6 +140,11 @@ def test_what_nobody_foresaw_is_500_and_told_to_the_log_only(trial: Trial, what:
     assert "secret" in line["exception"]
 
 
+def test_an_error_that_is_the_services_own_fault_is_logged_with_its_trace(trial: Trial) -> None:
+    assert failing(trial, "our fault").status_code == 500
+    assert "Traceback" in trial.log()[0]["exception"]
+
+
 def test_errors_of_the_framework_come_in_the_envelope(trial: Trial) -> None:
     response = failing(trial, "framework")
 
@@ -197,6 +203,15 @@ def test_values_no_database_can_hold_are_named(trial: Trial) -> None:
     assert errors_of(response) == {
         "name": ["A text must not contain the character NUL."],
         "count": ["A number must fit into 64 bits."],
+    }
+
+
+def test_such_values_are_found_wherever_they_are(trial: Trial) -> None:
+    response = posting(trial, b'{"name": "x", "sizes": [{"width": 1}, {"a\\u0000": 1, "width": -9223372036854775808}]}')
+
+    assert errors_of(response) == {
+        "sizes.1": ["A text must not contain the character NUL."],
+        "sizes.1.width": ["A number must fit into 64 bits."],
     }
 
 

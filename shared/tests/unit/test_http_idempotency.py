@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from flask import Response
 from flask.testing import FlaskClient
 from marshmallow import Schema, fields
 from sqlalchemy import Column, MetaData, Table, Text, Uuid, insert, select
@@ -99,6 +100,13 @@ def refuse_while_sold_out() -> None:
 def refuse_but_note() -> None:
     order("noted")
     raise SoldAndNoted
+
+
+@shop.route("/elsewhere", methods=["POST"])
+@shop.response(200)
+def place_and_point_elsewhere() -> Response:
+    order("elsewhere")
+    return Response(status=303, headers={"Location": "/api/v1/orders"})
 
 
 @shop.route("/gated", methods=["POST"])
@@ -241,6 +249,14 @@ def test_a_refusal_that_keeps_its_effects_does_not_keep_the_key(client: FlaskCli
     post(client, path="/api/v1/orders/noted")
 
     assert placed(database) == ["noted", "noted"]
+    assert kept(database) == []
+
+
+def test_a_redirect_is_committed_and_not_kept(client: FlaskClient, database: Database) -> None:
+    answers = [post(client, path="/api/v1/orders/elsewhere") for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [303, 303]
+    assert placed(database) == ["elsewhere", "elsewhere"]
     assert kept(database) == []
 
 

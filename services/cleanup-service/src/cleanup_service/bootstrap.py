@@ -26,7 +26,7 @@ from service_chassis.logs import Log, make_log
 from service_chassis.messaging.connect import connect
 from service_chassis.metrics import Metrics
 from service_chassis.revocation import RevocationList, RevocationPoller, feed_of
-from service_chassis.scheduler import UnitJob
+from service_chassis.scheduler import UnitJob, every
 from service_chassis.service import Service
 from service_chassis.tokens import KeySet, TokenVerifier
 from service_chassis.unit_of_work import Units
@@ -105,7 +105,8 @@ def _worker(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log:
 
 def _jobs(settings: Settings, clock: Clock) -> list[UnitJob]:
     due = partial(runs.start_when_due, policy=settings.policy, interval=settings.cleanup_interval, since=clock.now())
+    advance = partial(runs.advance, policy=settings.policy)
     return [
-        UnitJob("runs.advance", ADVANCE_EVERY, partial(runs.advance, policy=settings.policy)),
-        UnitJob("cleanup_inactive_users", min(settings.cleanup_interval, timedelta(seconds=5)), due),
+        every(ADVANCE_EVERY, advance, name="runs.advance", when=runs.is_one_open),
+        every(min(settings.cleanup_interval, timedelta(seconds=5)), due, name="cleanup_inactive_users"),
     ]

@@ -6,6 +6,9 @@ from datetime import timedelta
 
 from service_chassis.settings import Environment
 
+LEAST_HASHING = 7_168 * 5
+"""KiB of memory times passes over it: the least that OWASP holds to be enough for argon2id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -59,5 +62,9 @@ class Settings:
         )
         weak = settings.password_minimum < 8
         reader.refuse_in_production("PASSWORD_MINIMUM", when=weak, because="passwords need at least 8 characters.")
+        cheap = settings.argon2_memory_kib * settings.argon2_passes < LEAST_HASHING
+        reader.refuse_in_production(
+            "ARGON2_MEMORY_KIB", when=cheap, because="with ARGON2_PASSES it makes hashes that are cheap to guess."
+        )
         reader.finish()
         return settings

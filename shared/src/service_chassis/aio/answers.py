@@ -66,7 +66,7 @@ def framework_refusal(error: web.HTTPException) -> web.Response:
 
 
 def _headers(error: ServiceError) -> dict[str, str]:
-    headers = {}
+    headers: dict[str, str] = {}
     if error.retry_after is not None:
         headers[hdrs.RETRY_AFTER] = str(max(1, math.ceil(error.retry_after)))
     if isinstance(error, MethodNotAllowed):

@@ -22,6 +22,11 @@ CLIENT_LEFT = 499
 """What the log and the metrics call a request whose client did not wait for the answer."""
 
 
+def ids_of(request: web.Request) -> Correlation:
+    """Return the ids the request is answered under."""
+    return request[IDS]
+
+
 class Observation:
     """The outermost middleware, and the signal that gives every answer its correlation id."""
 

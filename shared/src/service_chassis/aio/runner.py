@@ -1,11 +1,14 @@
 """Stopping without losing a request: say so first, finish what is under way, then close."""
 
 import asyncio
+import os
+import socket
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import LineTooLong
@@ -19,6 +22,8 @@ from service_chassis.errors import ServiceError
 LOOK_EVERY = 0.05
 LULL = 0.3
 """Seconds without any request after which nobody is expected to come; a connection may be open with none sent yet."""
+TURNS = 3
+"""Turns of the loop from an accepted socket to a connection that is known."""
 LAST_CALL = 1.5
 """Seconds the framework gives connections that are still busy after that."""
 
@@ -78,18 +83,66 @@ class DrainingRunner(web.AppRunner):
     async def _drain(self) -> None:
         self._flow.drain()
         await asyncio.sleep(self._grace)
-        for site in self.sites:
-            await site.stop()
+        if not await self._close_doors():
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(self._within):
                 await self._lull(time.monotonic())
 
+    async def _close_doors(self) -> bool:
+        """Stop listening, and say whether anybody is inside, those included who had knocked already."""
+        server = self.server
+        if server is None:
+            return False
+        listeners = [listener for site in self.sites for listener in _listeners(site)]
+        doors = [_second_handle(listener) for listener in listeners]
+        await _let_in(listeners)
+        for site in self.sites:
+            await site.stop()
+        for connection in [waiting for door in doors for waiting in _last_in(door)]:
+            await asyncio.get_running_loop().connect_accepted_socket(server, connection)
+        return bool(server.connections)
+
     async def _lull(self, closed_at: float) -> None:
         while time.monotonic() - max(self._flow.quiet_since, closed_at) < LULL:
             await asyncio.sleep(LOOK_EVERY)
+            if self.server is None or not self.server.connections:
+                return
 
     async def _make_server(self) -> web.Server:
         return _Server.like(await super()._make_server())
+
+
+def _listeners(site: web.BaseSite) -> Iterable[Any]:
+    # The framework tells its listeners nowhere else; the loop's own type of sockets has little but a number.
+    return getattr(site._server, "sockets", None) or ()  # noqa: SLF001
+
+
+async def _let_in(listeners: Iterable[Any]) -> None:
+    """Accept no more, and give accepted connections their turns; asyncio drops one that is half made at the end."""
+    for listener in listeners:
+        # Other loops than asyncio's do not listen by a reader and make connections whole at once.
+        with suppress(NotImplementedError):
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+
+
+def _second_handle(listener: Any) -> socket.socket:
+    """Return another handle of a listener: who waits to be accepted is reset when the last one is closed."""
+    return socket.socket(fileno=os.dup(listener.fileno()))
+
+
+def _last_in(door: socket.socket) -> list[socket.socket]:
+    """Accept everybody who is waiting, and close the door in the same breath."""
+    waiting = []
+    with door, suppress(BlockingIOError):
+        door.setblocking(False)
+        while True:
+            connection, _ = door.accept()
+            connection.setblocking(False)
+            waiting.append(connection)
+    return waiting
 
 
 class _Server(web.Server):
@@ -123,6 +176,7 @@ class _Protocol(RequestHandler):
             self.log_exception("Error handling a request", exc_info=exc)
         response = refusal(_meaning(status, exc))
         response.headers["X-Correlation-ID"] = correlation.fresh().correlation_id
+        response.headers[hdrs.CONNECTION] = "close"
         response.force_close()
         return response
 

@@ -185,7 +185,8 @@ def _sqlite_meaning(error: sqlite3.Error) -> Unavailable | None:
 
 
 def _sqlite_engine(url: URL, *pragmas: str, begin: str, **options: Any) -> Engine:
-    engine = create_engine(url.set(drivername="sqlite"), **(options or {"pool_size": 20, "pool_timeout": 10}))
+    pool = options or {"pool_size": 20, "pool_timeout": 10, "pool_use_lifo": True}
+    engine = create_engine(url.set(drivername="sqlite"), **pool)
 
     @event.listens_for(engine, "connect")
     def _configure(connection, _record) -> None:  # type: ignore[no-untyped-def]  # the driver's own objects

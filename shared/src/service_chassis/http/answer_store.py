@@ -5,6 +5,7 @@ import hmac
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from cryptography.fernet import Fernet
@@ -66,10 +67,15 @@ class AnswerStore:
 
         Where another transaction has just taken it, this one waits for its end. Raises InProgress, KeyReused.
         """
-        row = {"scope": claim.scope, "key": claim.key, "fingerprint": claim.fingerprint, "created_at": now}
+        row: dict[str, list[Any]] = {
+            "scope": [claim.scope],
+            "key": [claim.key],
+            "fingerprint": [claim.fingerprint],
+            "created_at": [now],
+        }
         try:
             with translated_errors():
-                taken = insert_new(session, idempotency_keys, [row], idempotency_keys.c.key)
+                taken = insert_new(session, idempotency_keys, row, idempotency_keys.c.key)
         except LockTimeout as error:
             raise InProgress(retry_after=1) from error
         return None if taken else self._answer(session, claim)

@@ -58,7 +58,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, render)
 
 
-def render(error: Exception) -> Response | HTTPException:
+def render(error: Exception) -> Response:
     """Return the answer that tells of an error, and log what nobody foresaw."""
     if isinstance(error, ServiceError):
         _log_trouble(error)
@@ -78,10 +78,8 @@ def _told(error: ServiceError) -> Response:
     return response
 
 
-def _of_framework(error: HTTPException) -> Response | HTTPException:
+def _of_framework(error: HTTPException) -> Response:
     status = error.code or 500
-    if status < 400:
-        return error
     ours = OURS.get(status)
     if ours is not None:
         return _told(ours())

@@ -8,6 +8,10 @@ from typing import Any, Protocol
 from service_chassis.errors import Unavailable
 from service_chassis.messaging.topology import Topology
 
+PREFETCH = 500
+"""Messages the broker sends ahead: enough to fill the next transaction while one commits, and few enough that as many
+full batches fit into memory."""
+
 
 class BrokerUnavailable(Unavailable):
     """The message broker cannot be reached right now."""
@@ -85,7 +89,7 @@ class Broker(Protocol):
         Raises BrokerUnavailable when nothing was sent.
         """
 
-    def subscribe(self, queue: str, *, prefetch: int = 200) -> Subscription:
+    def subscribe(self, queue: str, *, prefetch: int = PREFETCH) -> Subscription:
         """Start consuming a queue. Raises BrokerUnavailable."""
 
     def depth(self, queue: str) -> int:

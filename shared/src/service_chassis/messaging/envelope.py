@@ -16,8 +16,8 @@ from service_chassis.ids import uuid7
 
 SINGLE = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
-BATCH_LIMIT = 500
-"""The most events one message carries."""
+BATCH_LIMIT = 200
+"""The most events put into one message, which are some 160 KB; consumers take up to 500."""
 
 
 class Contract(Protocol):

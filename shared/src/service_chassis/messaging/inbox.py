@@ -18,10 +18,8 @@ SPLIT = "split"
 def admit(session: Session, consumer: str, ids: Sequence[UUID], now: datetime, *, mark: str = DONE) -> set[UUID]:
     """Remember ids and return those that are new; the rest has been taken in before."""
     # Sorted, so that two consumers with the same duplicates cannot wait for each other in a circle.
-    rows = [
-        {"consumer": consumer, "event_id": event_id, "mark": mark, "received_at": now} for event_id in sorted(set(ids))
-    ]
-    return set(insert_new(session, inbox, rows, inbox.c.event_id))
+    same = {"consumer": consumer, "mark": mark, "received_at": now}
+    return set(insert_new(session, inbox, {"event_id": sorted(set(ids))}, inbox.c.event_id, same=same))
 
 
 def split_batches(session: Session, consumer: str, ids: Iterable[UUID]) -> set[UUID]:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, delete, func, insert, literal_column, select, update
 from sqlalchemy.orm import Session
 
-from service_chassis.database.statements import changed
+from service_chassis.database.statements import among, changed
 from service_chassis.messaging.broker import Message
 from service_chassis.messaging.envelope import NewMessage
 from service_chassis.messaging.tables import outbox
@@ -69,24 +69,18 @@ def pending(session: Session, limit: int) -> list[tuple[int, Message]]:
 
 
 def mark_published(session: Session, numbers: Sequence[int], now: datetime) -> None:
-    session.execute(update(outbox).where(outbox.c.seq.in_(numbers)).values(state="published", published_at=now))
+    chosen = among(session, outbox.c.seq, numbers)
+    session.execute(update(outbox).where(chosen).values(state="published", published_at=now))
 
 
 def mark_unroutable(session: Session, numbers: Sequence[int], now: datetime) -> None:
-    values = {
-        "state": "unroutable",
-        "next_attempt_at": now + UNROUTABLE_RETRY,
-        "last_error": "No queue is bound for it.",
-    }
-    session.execute(update(outbox).where(outbox.c.seq.in_(numbers)).values(attempts=outbox.c.attempts + 1, **values))
+    """Set rows aside; each is tried again soon at first, because a queue may be on its way, and then each minute."""
+    _set_aside(session, numbers, now, UNROUTABLE_RETRY, state="unroutable", last_error="No queue is bound for it.")
 
 
-def mark_refused(session: Session, number: int, now: datetime) -> None:
-    """Let one row wait, longer each time, while the others go on."""
-    attempts = session.scalar(select(outbox.c.attempts).where(outbox.c.seq == number)) or 0
-    delay = min(timedelta(seconds=2**attempts), LONGEST_DELAY)
-    values = {"state": "delayed", "next_attempt_at": now + delay, "last_error": "The broker refused it."}
-    session.execute(update(outbox).where(outbox.c.seq == number).values(attempts=attempts + 1, **values))
+def mark_refused(session: Session, numbers: Sequence[int], now: datetime) -> None:
+    """Let rows wait, longer each time, while the others go on."""
+    _set_aside(session, numbers, now, LONGEST_DELAY, state="delayed", last_error="The broker refused it.")
 
 
 def any_due(session: Session, now: datetime) -> bool:
@@ -156,3 +150,11 @@ def _message(row: Row[Any]) -> Message:
 
 def _due(now: datetime) -> ColumnElement[bool]:
     return WAITING & (outbox.c.next_attempt_at <= now)
+
+
+def _set_aside(session: Session, numbers: Sequence[int], now: datetime, longest: timedelta, **values: str) -> None:
+    chosen = among(session, outbox.c.seq, numbers)
+    for attempts in session.scalars(select(outbox.c.attempts).where(chosen).distinct()).all():
+        delay = min(timedelta(seconds=2 ** min(attempts, 30)), longest)
+        change = update(outbox).where(chosen, outbox.c.attempts == attempts)
+        session.execute(change.values(**values, attempts=attempts + 1, next_attempt_at=now + delay))

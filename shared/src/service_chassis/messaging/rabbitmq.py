@@ -4,6 +4,7 @@ Each connection's I/O runs in a thread of its own, so heartbeats never wait for 
 through `add_callback_threadsafe` only.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,17 +14,21 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import pika
 from pika.adapters.select_connection import SelectConnection
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
-from service_chassis.errors import Unavailable
-from service_chassis.messaging.broker import BrokerUnavailable, Message, Outcome, Subscription
+from service_chassis.messaging.broker import PREFETCH, BrokerUnavailable, Message, Outcome, Subscription
 from service_chassis.messaging.rabbitmq_consuming import Consumption
 from service_chassis.messaging.rabbitmq_publishing import Publisher, Unsendable
 from service_chassis.messaging.topology import Queue, Topology
 
+STACK_TIMEOUT = 3.0
+"""Seconds until TCP, TLS and AMQP have agreed on a connection; opening the channel on it comes after that."""
 OPEN_TIMEOUT = 5.0
 CLOSE_TIMEOUT = 5.0
 CLOSED = "The connection was closed."
+FOREIGN = (AMQPError, AMQPConnectorException, OSError)
+"""What the library raises when something is wrong with the broker or on the way to it."""
 NAMESPACE_EXPIRES = 30 * 60 * 1000
 """Milliseconds after which an unused queue with a namespace goes, because its test was killed."""
 
@@ -32,6 +37,8 @@ class RabbitMQ:
     """A RabbitMQ broker, 3.10 to 4.x. `?namespace=x` in the URL puts every name behind `x.`, which tests use."""
 
     def __init__(self, url: str, *, name: str = "steward") -> None:
+        # Whatever the library logs, with tracebacks and several times over, reaches us as an error as well.
+        logging.getLogger("pika").setLevel(logging.CRITICAL)
         parts = urlsplit(url)
         query = parse_qs(parts.query)
         self._namespace = query.pop("namespace", [""])[0]
@@ -65,7 +72,7 @@ class RabbitMQ:
         with self._publishing:
             return self._publisher.publish(messages, time.monotonic() + timeout)
 
-    def subscribe(self, queue: str, *, prefetch: int = 200) -> Subscription:
+    def subscribe(self, queue: str, *, prefetch: int = PREFETCH) -> Subscription:
         return Consumption(partial(_Link, self._parameters), self._name(queue), self._unnamed, prefetch)
 
     def depth(self, queue: str) -> int:
@@ -114,8 +121,9 @@ class _Link:
         self.refusal: int | None = None
         threading.Thread(target=self._run, name="rabbitmq-io", daemon=True).start()
         if not self._ready.wait(OPEN_TIMEOUT) or self.ended.is_set():
+            error = self.gone()
             self.close()
-            raise self.gone()
+            raise error
 
     def gone(self) -> BrokerUnavailable:
         return BrokerUnavailable(f"RabbitMQ is not reachable: {self.reason}", retry_after=2)
@@ -187,7 +195,7 @@ class _translated:  # noqa: N801  # used as a context manager, like contextlib's
         return None
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, AMQPError | OSError) and not isinstance(error, Unavailable):
+        if isinstance(error, FOREIGN):
             raise BrokerUnavailable(f"RabbitMQ is not reachable: {_words(error)}", retry_after=2) from error
 
 
@@ -211,7 +219,7 @@ def _parameters(url: str, name: str) -> pika.ConnectionParameters:
     parameters.heartbeat = 10
     parameters.blocked_connection_timeout = 10
     parameters.socket_timeout = 2
-    parameters.stack_timeout = 3
+    parameters.stack_timeout = STACK_TIMEOUT
     parameters.connection_attempts = 1
     parameters.client_properties = {"connection_name": name}
     return parameters

@@ -9,8 +9,10 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from service_chassis.messaging.broker import Delivery
-from service_chassis.messaging.envelope import BATCH_LIMIT
 from service_chassis.messaging.rabbitmq_publishing import OpenLink
+
+MOST_EVENTS = 500
+"""The most events a message can hold."""
 
 
 class Consumption:
@@ -87,7 +89,7 @@ class Consumption:
 def _events(headers: dict[str, Any]) -> int:
     """Return how many events a message says it holds, where that is possible at all."""
     given = headers.get("events")
-    return int(given) if isinstance(given, int) and 0 < given <= BATCH_LIMIT else 1
+    return int(given) if isinstance(given, int) and 0 < given <= MOST_EVENTS else 1
 
 
 def _origin(method: Any, headers: dict[str, Any]) -> tuple[str, str]:

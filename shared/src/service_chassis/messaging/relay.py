@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from service_chassis.clock import Clock
@@ -11,7 +12,7 @@ from service_chassis.messaging import outbox
 from service_chassis.messaging.broker import Broker, Message, Outcome
 from service_chassis.metrics import Metrics
 
-ROWS_AT_ONCE = 500
+ROWS_AT_ONCE = 2_000
 LOOK_EVERY = 1.0
 
 
@@ -28,6 +29,7 @@ class Relay:
         self._metrics = metrics
         self._stop = stop
         self._look_again_at = 0.0
+        self._told: set[int] = set()
         self.lock: Lock = database.lock("relay")
 
     def run(self, tick: Callable[[], None]) -> None:
@@ -58,24 +60,30 @@ class Relay:
 
     def _mark(self, rows: Sequence[tuple[int, Message]], outcomes: Sequence[Outcome]) -> int:
         numbers: dict[Outcome, list[int]] = {outcome: [] for outcome in Outcome}
+        events: Counter[tuple[str, Outcome]] = Counter()
         for (number, message), outcome in zip(rows, outcomes, strict=True):
             numbers[outcome].append(number)
-            self._metrics.published(message.routing_key, outcome.name.lower(), message.events)
+            events[message.routing_key, outcome] += message.events
+        for (event_type, outcome), count in events.items():
+            self._metrics.published(event_type, outcome.name.lower(), count)
         now = self._clock.now()
         with self._database.writing() as session:
             if numbers[Outcome.CONFIRMED]:
                 outbox.mark_published(session, numbers[Outcome.CONFIRMED], now)
             if numbers[Outcome.UNROUTABLE]:
                 outbox.mark_unroutable(session, numbers[Outcome.UNROUTABLE], now)
-            for number in numbers[Outcome.REFUSED]:
-                outbox.mark_refused(session, number, now)
+            if numbers[Outcome.REFUSED]:
+                outbox.mark_refused(session, numbers[Outcome.REFUSED], now)
         self._warn(numbers)
         return len(rows) - len(numbers[Outcome.UNKNOWN])
 
     def _warn(self, numbers: dict[Outcome, list[int]]) -> None:
+        """Tell of rows that could not be published; of one that is tried again and again, once."""
         for outcome in (Outcome.UNROUTABLE, Outcome.REFUSED, Outcome.UNKNOWN):
-            if numbers[outcome]:
-                self._log.warning("outbox_not_published", outcome=outcome.name.lower(), rows=len(numbers[outcome]))
+            new = [number for number in numbers[outcome] if number not in self._told]
+            if new:
+                self._log.warning("outbox_not_published", outcome=outcome.name.lower(), rows=len(new))
+        self._told.update(numbers[Outcome.UNROUTABLE], numbers[Outcome.REFUSED])
 
     def _release_due(self) -> None:
         """Let delayed and unroutable rows come back in time, also while there is always something else to publish."""

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from service_chassis.database import Database, DatabaseUnavailable, Lock, TransactionConflict
 from service_chassis.database.statements import insert_new
-from service_chassis.messaging.broker import BrokerUnavailable, Delivery, Message, Outcome, Subscription
+from service_chassis.messaging.broker import PREFETCH, BrokerUnavailable, Delivery, Message, Outcome, Subscription
 from service_chassis.messaging.topology import Binding, Topology
 
 metadata = MetaData()
@@ -64,9 +64,9 @@ class SqliteBroker:
 
     def declare(self, topology: Topology) -> None:
         with self._writing() as session:
-            insert_new(session, queues, [{"name": queue.name} for queue in topology.queues], queues.c.name)
-            rows = [{"exchange": b.exchange, "queue": b.queue, "key": b.key} for b in topology.bindings]
-            insert_new(session, bindings, rows, bindings.c.queue)
+            insert_new(session, queues, {"name": [queue.name for queue in topology.queues]}, queues.c.name)
+            routes = {name: [getattr(b, name) for b in topology.bindings] for name in ("exchange", "queue", "key")}
+            insert_new(session, bindings, routes, bindings.c.queue)
 
     def unbind(self, exchange: str, queue: str, key: str) -> None:
         """Remove a binding that the topology no longer has."""
@@ -93,7 +93,7 @@ class SqliteBroker:
         self._arrivals.announce()
         return [Outcome.CONFIRMED if targets[_route(message)] else Outcome.UNROUTABLE for message in messages_]
 
-    def subscribe(self, queue: str, *, prefetch: int = 200) -> Subscription:  # noqa: ARG002  # Nothing is fetched ahead here.
+    def subscribe(self, queue: str, *, prefetch: int = PREFETCH) -> Subscription:  # noqa: ARG002  # Nothing is fetched ahead here.
         return _Subscription(self, queue)
 
     def depth(self, queue: str) -> int:

@@ -34,6 +34,11 @@ only_sqlite = pytest.mark.parametrize("database_url", [SQLITE], indirect=True)
 only_postgresql = pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
 only_rabbitmq = pytest.mark.parametrize("broker_url", [RABBITMQ], indirect=True)
 
+any_database = only_sqlite
+"""For what needs a database and does not depend on which."""
+any_broker = pytest.mark.parametrize("broker_url", [SQLITE], indirect=True)
+"""For what needs a broker and does not depend on which."""
+
 
 def pytest_configure() -> None:
     # The same examples in every run: a red build is about the change it tests.

@@ -6,14 +6,14 @@ rows: a state applies if its version is newer, activity moves forward only, and 
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Table, case, func, select
 from sqlalchemy.orm import Session
 
 from cleanup_service.model.known_user import ACTIVE, PURGED, UNKNOWN, KnownUser, Watermark
-from service_chassis.database.statements import upsert
+from service_chassis.database.statements import insert_many, upsert
 
 
 class KnownUserRepository:
@@ -42,7 +42,7 @@ class KnownUserRepository:
     def purge(self, user_id: UUID, version: int, at: datetime) -> None:
         """Leave nothing of a user but the fact that it is gone."""
         row = {"user_id": user_id, "role": "user", "status": PURGED, "last_activity_at": at, "version": version}
-        insert = upsert(self._session, KnownUser.__table__)  # type: ignore[arg-type]  # a Table
+        insert = upsert(self._session, cast("Table", KnownUser.__table__))
         update = {key: value for key, value in row.items() if key != "user_id"}
         self._session.execute(insert.values(row).on_conflict_do_update(index_elements=["user_id"], set_=update))
 
@@ -50,7 +50,7 @@ class KnownUserRepository:
         return self._session.scalar(select(func.count()).where(KnownUser.status == ACTIVE)) or 0
 
     def advance_watermark(self, source: str, as_of: datetime) -> None:
-        insert = upsert(self._session, Watermark.__table__)  # type: ignore[arg-type]  # a Table
+        insert = upsert(self._session, cast("Table", Watermark.__table__))
         excluded = insert.excluded
         self._session.execute(
             insert.values(source=source, as_of=as_of).on_conflict_do_update(
@@ -65,21 +65,25 @@ class KnownUserRepository:
     def _apply(self, rows: list[dict[str, Any]]) -> None:
         if not rows:
             return
-        insert = upsert(self._session, KnownUser.__table__)  # type: ignore[arg-type]  # a Table
-        excluded = insert.excluded
-        newer = excluded.version > KnownUser.version
-        later = excluded.last_activity_at > KnownUser.last_activity_at
-        statement = insert.on_conflict_do_update(
-            index_elements=["user_id"],
-            set_={
-                "role": case((newer, excluded.role), else_=KnownUser.role),
-                "status": case((newer, excluded.status), else_=KnownUser.status),
-                "version": case((newer, excluded.version), else_=KnownUser.version),
-                "last_activity_at": case((later, excluded.last_activity_at), else_=KnownUser.last_activity_at),
-            },
-            where=(KnownUser.status != PURGED) & (newer | later),
-        )
-        self._session.execute(statement, rows)
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        insert_many(self._session, cast("Table", KnownUser.__table__), columns, amend=_keep_newer)
+
+
+def _keep_newer(insert: Any) -> Any:
+    """Let a row that is there already take over what is newer, and a purged user nothing."""
+    excluded = insert.excluded
+    newer = excluded.version > KnownUser.version
+    later = excluded.last_activity_at > KnownUser.last_activity_at
+    return insert.on_conflict_do_update(
+        index_elements=["user_id"],
+        set_={
+            "role": case((newer, excluded.role), else_=KnownUser.role),
+            "status": case((newer, excluded.status), else_=KnownUser.status),
+            "version": case((newer, excluded.version), else_=KnownUser.version),
+            "last_activity_at": case((later, excluded.last_activity_at), else_=KnownUser.last_activity_at),
+        },
+        where=(KnownUser.status != PURGED) & (newer | later),
+    )
 
 
 def _latest(state: dict[str, Any], known: dict[str, Any] | None) -> datetime:

@@ -14,7 +14,7 @@ from cleanup_service.model.errors import NoReportYet, RunInProgress, RunNotFound
 from cleanup_service.model.known_user import ACTIVE, KnownUser
 from cleanup_service.model.run import NO_ANSWER, Member, Outcome, Run, report_of
 from service_chassis.database.paging import Page, Paging, ascending, descending, fetch_page
-from service_chassis.database.statements import changed
+from service_chassis.database.statements import among, changed
 
 
 class RunRepository:
@@ -41,6 +41,9 @@ class RunRepository:
     def open_run(self) -> Run | None:
         """Return the run in progress, locked."""
         return self._session.scalar(select(Run).where(Run.slot.is_not(None)).with_for_update())
+
+    def has_open(self) -> bool:
+        return self._session.scalar(select(Run.number).where(Run.slot.is_not(None))) is not None
 
     def latest_start(self) -> datetime | None:
         return self._session.scalar(select(func.max(Run.started_at)))
@@ -126,7 +129,8 @@ class RunRepository:
         return fetch_page(self._session, members, ascending(Member.user_id), paging)
 
     def _update(self, number: int, ids: Collection[UUID], *conditions: Any, **values: Any) -> None:
-        statement = update(Member).where(Member.run_number == number, Member.user_id.in_(list(ids)), *conditions)
+        members = (Member.run_number == number) & among(self._session, Member.user_id, ids)
+        statement = update(Member).where(members, *conditions)
         self._session.execute(statement.values(**values).execution_options(synchronize_session=False))
 
     def _found(self, query: Select[Run]) -> Run:

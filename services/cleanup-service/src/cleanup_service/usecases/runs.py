@@ -13,7 +13,7 @@ from cleanup_service.model.run import Run, RunStatus, Trigger, tally
 from cleanup_service.persistence.unit_of_work import UnitOfWork
 from service_chassis import correlation
 
-ASK_AT_ONCE = 5_000
+ASK_AT_ONCE = 1_000
 """Members asked about in one transaction."""
 ANSWER_WITHIN = timedelta(minutes=15)
 WATERMARK_WITHIN = timedelta(minutes=5)
@@ -53,6 +53,11 @@ def view(uow: UnitOfWork, run_id: UUID) -> dict[str, Any]:
     run = uow.runs.get(run_id)
     so_far = tally(uow.runs.outcomes(run)) if run.is_open else {}
     return {**run.shown(), **so_far, "reasons": uow.runs.reasons(run)}
+
+
+def is_one_open(uow: UnitOfWork) -> bool:
+    """Say whether there is a run to advance."""
+    return uow.runs.has_open()
 
 
 def advance(uow: UnitOfWork, policy: Policy) -> bool:

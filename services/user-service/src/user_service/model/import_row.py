@@ -40,6 +40,8 @@ class Layout:
             raise Rejected(f"It has {len(row)} columns, the header {self.width}.")
         if any("\udc80" <= character <= "\udcff" for value in row for character in value):
             raise Rejected("It is not valid UTF-8.")
+        if any("\x00" in value for value in row):
+            raise Rejected("It holds a NUL character.")
         return {name: row[position].strip() for name, position in self.position.items()}
 
 
@@ -78,8 +80,6 @@ def _email(value: str) -> str:
 def _name(value: str) -> str:
     if len(value) > NAME_LIMIT:
         raise Rejected(f"The name is longer than {NAME_LIMIT} characters.")
-    if "\x00" in value:
-        raise Rejected("The name holds a NUL character.")
     return value
 
 

@@ -72,7 +72,7 @@ class Passwords:
     def _argon2(self, password: str, stored: str) -> bool:
         try:
             return self._hasher.verify(stored, password)
-        except (VerificationError, InvalidHashError):
+        except (VerificationError, InvalidHashError, UnicodeEncodeError):
             return False
 
     @contextmanager
@@ -96,7 +96,7 @@ def _pbkdf2(password: str, stored: str) -> bool:
         computed = hashlib.pbkdf2_hmac("sha256", password.encode(), salt.encode(), int(iterations))
     except (ValueError, OverflowError):
         return False
-    return hmac.compare_digest(base64.b64encode(computed).decode(), digest)
+    return hmac.compare_digest(base64.b64encode(computed), digest.encode())
 
 
 def _bcrypt(password: str, stored: str) -> bool:

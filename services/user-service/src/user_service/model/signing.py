@@ -51,7 +51,8 @@ class SigningKey(Entity):
     def private_key(self, secret: str) -> rsa.RSAPrivateKey:
         """Return the private half. Raises cryptography's InvalidToken when the secret is another one."""
         pem = _cipher(secret).decrypt(self.private_pem.encode())
-        key = serialization.load_pem_private_key(pem, password=None)
+        # Checking the primes anew takes a tenth of a second, and the cipher vouches that they are those we made.
+        key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
         if not isinstance(key, rsa.RSAPrivateKey):
             raise TypeError("Signing keys are RSA keys.")
         return key

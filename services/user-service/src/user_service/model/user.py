@@ -15,7 +15,8 @@ from service_chassis.messaging.tables import Sequence
 from user_service.model.errors import AlreadyActive, AlreadyDeactivated, InvalidEmail
 from user_service.model.tables import Entity
 
-EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\".]+(\.[^@\s,;<>\".]+)*")
+UNUSABLE = r"@\s,;<>\"\x00-\x1f\x7f"
+EMAIL = re.compile(rf"[^{UNUSABLE}]+@[^{UNUSABLE}.]+(\.[^{UNUSABLE}.]+)*")
 EMAIL_LIMIT = 254
 NAME_LIMIT = 200
 

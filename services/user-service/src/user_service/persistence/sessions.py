@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session as DatabaseSession
 
-from service_chassis.database.statements import changed
+from service_chassis.database.statements import among, changed
 from user_service.model.session import Revocation, Session
 
 
@@ -32,7 +32,7 @@ class SessionRepository:
 
     def end_all(self, user_ids: Collection[UUID], *, reason: str, at: datetime, tokens_live: timedelta) -> int:
         """End every live session of these users and tell the verifiers; return how many."""
-        live = Session.user_id.in_(list(user_ids)) & Session.ended_at.is_(None)
+        live = among(self._session, Session.user_id, user_ids) & Session.ended_at.is_(None)
         ended = update(Session).where(live).values(ended_at=at, end_reason=reason).returning(Session.id)
         ids = list(self._session.scalars(ended.execution_options(synchronize_session=False)))
         self._revoke(ids, at, tokens_live)

@@ -3,14 +3,15 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, Table, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from service_chassis.database.paging import Page, Paging, ascending, fetch_page
+from service_chassis.database.statements import among, insert_many
 from service_chassis.ids import uuid7
 from user_service.model.errors import EmailTaken, UserNotFound
 from user_service.model.history import HistoryEntry
@@ -76,7 +77,10 @@ class UserRepository:
     def locked_many(self, ids: Collection[UUID]) -> dict[UUID, Any]:
         """Return rows by id, locked in one order everywhere, so that two batches never wait in a circle."""
         rows = self._session.execute(
-            select(*User.__table__.columns).where(User.id.in_(list(ids))).order_by(User.number).with_for_update()
+            select(*User.__table__.columns)
+            .where(among(self._session, User.id, ids))
+            .order_by(User.number)
+            .with_for_update()
         )
         return {row.id: row for row in rows}
 
@@ -89,7 +93,7 @@ class UserRepository:
         """Switch off many users by one statement."""
         self._session.execute(
             update(User)
-            .where(User.id.in_(list(ids)))
+            .where(among(self._session, User.id, ids))
             .values(
                 status=Status.DEACTIVATED,
                 deactivated_at=at,
@@ -102,14 +106,16 @@ class UserRepository:
 
     def record_all(self, ids: Iterable[UUID], *, action: str, reason: str, actor: str, at: datetime) -> None:
         """Add one entry to the history of each of many users."""
-        rows = [
-            {"id": uuid7(), "user_id": id_, "action": action, "reason": reason, "actor": actor, "at": at} for id_ in ids
-        ]
-        if rows:
-            self._session.execute(insert(HistoryEntry), rows)
+        user_ids = list(ids)
+        insert_many(
+            self._session,
+            cast("Table", HistoryEntry.__table__),
+            {"id": [uuid7() for _ in user_ids], "user_id": user_ids},
+            same={"action": action, "reason": reason, "actor": actor, "at": at},
+        )
 
     def existing_emails(self, emails: Collection[str]) -> set[str]:
-        return set(self._session.scalars(select(User.email).where(User.email.in_(list(emails)))))
+        return set(self._session.scalars(select(User.email).where(among(self._session, User.email, emails))))
 
     def insert_all(self, rows: Sequence[Mapping[str, Any]]) -> dict[UUID, int]:
         """Insert many new users by one statement; return their numbers."""

@@ -13,12 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from service_chassis.messaging.envelope import BATCH_LIMIT
 from service_chassis.unit_of_work import Units
 from user_service.messaging import publications
 from user_service.model.import_row import Layout, Rejected, user_row
 from user_service.persistence.unit_of_work import UnitOfWork
 
+ROWS_AT_ONCE = 500
 PAUSE = 0.005
 """Seconds between batches, so that the service that runs on the same database gets its turn."""
 
@@ -108,7 +108,7 @@ def _batches(lines: Iterator[Line]) -> Iterator[list[Line]]:
     batch: list[Line] = []
     for line in lines:
         batch.append(line)
-        if len(batch) == BATCH_LIMIT:
+        if len(batch) == ROWS_AT_ONCE:
             yield batch
             batch = []
     if batch:

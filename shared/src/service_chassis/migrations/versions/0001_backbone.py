@@ -64,9 +64,7 @@ def _outbox() -> None:
     waiting = sa.text("state IN ('delayed', 'unroutable')")
     op.create_index("outbox_waiting", "outbox", ["next_attempt_at"], postgresql_where=waiting, sqlite_where=waiting)
     published = sa.text("state = 'published'")
-    op.create_index(
-        "outbox_published", "outbox", ["published_at"], postgresql_where=published, sqlite_where=published
-    )
+    op.create_index("outbox_published", "outbox", ["published_at"], postgresql_where=published, sqlite_where=published)
 
 
 def _failed_messages() -> None:

@@ -182,3 +182,9 @@ def delivered(clock: ManualClock, *events: Contract) -> list[Delivery]:
 def delivered_batch(clock: ManualClock, *events: Contract) -> Delivery:
     """Return events of one type as one delivery."""
     return delivery(encoded_batch([Outgoing(event) for event in events], clock.now()))
+
+
+def redrive(backbone: Backbone, chosen: failures.Filter) -> int:
+    """Give dead letters a fresh set of attempts; return how many."""
+    with backbone.units.write() as uow:
+        return failures.redrive(uow.session, chosen, uow.now)

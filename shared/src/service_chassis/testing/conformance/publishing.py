@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from service_chassis.database import Database
 from service_chassis.messaging import outbox, relay
-from service_chassis.messaging.envelope import Outgoing
+from service_chassis.messaging.envelope import BATCH_LIMIT, Outgoing
 from service_chassis.messaging.subscriptions import on
 from service_chassis.messaging.tables import outbox as outbox_table
 from service_chassis.messaging.topology import consuming
@@ -67,8 +67,7 @@ class OutboxConformance:
         assert wait_until(lambda: backbone.broker.depth(QUEUE) == relay.ROWS_AT_ONCE + 1)
 
     def test_large_batches_are_read_a_few_at_a_time(self, backbone: Backbone) -> None:
-        for _ in range(outbox.EVENTS_AT_ONCE // 500 + 1):
-            backbone.publish_batch(*(Deposited(f"account-{number}") for number in range(500)))
+        backbone.publish_batch(*(Deposited("anna") for _ in range(outbox.EVENTS_AT_ONCE + BATCH_LIMIT)))
 
         with backbone.database.reading() as session:
             rows = outbox.pending(session, relay.ROWS_AT_ONCE)
@@ -92,10 +91,27 @@ class OutboxConformance:
         backbone.relay()
         backbone.broker.declare(EVERYTHING)
 
-        backbone.clock.advance(outbox.UNROUTABLE_RETRY - timedelta(seconds=1))
+        backbone.clock.advance(timedelta(seconds=0.9))
         backbone.relay()
 
         assert backbone.outbox() == {"unroutable": 1}
+
+    @pytest.mark.parametrize("event", [Deposited("anna"), Stray("anna")])
+    def test_what_cannot_be_published_is_tried_less_and_less_often(
+        self, backbone: Backbone, event: Deposited | Stray
+    ) -> None:
+        backbone.publish(event, event)
+        waits = []
+
+        for _ in range(8):
+            backbone.relay()
+            with backbone.units.read() as uow:
+                due = uow.session.scalars(select(outbox_table.c.next_attempt_at)).all()
+            waits.append({(moment - backbone.clock.now()).total_seconds() for moment in due})
+            backbone.clock.advance(max(due) - backbone.clock.now())
+
+        assert waits[:6] == [{1}, {2}, {4}, {8}, {16}, {32}]
+        assert max(waits[-1]) <= outbox.LONGEST_DELAY.total_seconds()
 
     def test_a_change_of_the_topology_brings_unroutable_events_back_at_once(self, backbone: Backbone) -> None:
         backbone.publish(Deposited("anna"))

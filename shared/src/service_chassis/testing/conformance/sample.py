@@ -80,6 +80,12 @@ def apply_all(events: list[Event], uow: UnitOfWork) -> None:
     uow.session.execute(insert(effects), [{"event_id": event.id, "account": event.subject} for event in events])
 
 
+def always_failing(event: Event, uow: UnitOfWork) -> None:
+    """Have an effect, and fail then."""
+    apply(event, uow)
+    raise Poison
+
+
 def apply_unless_poison(event: Event, uow: UnitOfWork) -> None:
     """Have an effect, and then fail at what is addressed to `poison`."""
     apply(event, uow)

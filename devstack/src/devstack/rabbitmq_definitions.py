@@ -1,0 +1,127 @@
+"""What RabbitMQ holds for Steward, as the definitions file it reads at its start, worked out from the services' topologies.
+
+Each service gets a user who may write to the service's own exchange only. That is also why the queues are in the file:
+a user who may not write to the default exchange may not create a queue that dead-letters through it, only find it there.
+"""
+
+import base64
+import hashlib
+import re
+import secrets
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+import cleanup_service.bootstrap
+import user_service.bootstrap
+from service_chassis.messaging.topology import Topology
+from service_chassis.settings import Environment
+
+VHOST = "/"
+ADMINISTRATOR = "admin"
+BOOTSTRAPS = (user_service.bootstrap, cleanup_service.bootstrap)
+NOWHERE = {"DATABASE_URL": "postgresql://nowhere.invalid/none", "BROKER_URL": "amqp://nowhere.invalid"}
+"""Services are only put together here, to be asked for their topology; they open nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A service as the broker sees it."""
+
+    name: str
+    exchange: str
+    topology: Topology
+
+
+def clients() -> list[Client]:
+    """Return all services."""
+    found = []
+    for module in BOOTSTRAPS:
+        service = module.bootstrap(NOWHERE, CollectorRegistry(), threading.Event())
+        worker = service.make_worker()
+        found.append(Client(service.name, worker.exchange, worker.topology))
+    return found
+
+
+def read_passwords(env: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Return the passwords of these users and of the administrator. Raises SettingsError."""
+    reader = Environment(env)
+    passwords = {ADMINISTRATOR: reader.secret("RABBITMQ_ADMIN_PASSWORD", demo="demo-admin")}
+    for name in names:
+        variable = f"{name.upper().replace('-', '_')}_BROKER_PASSWORD"
+        passwords[name] = reader.secret(variable, demo=f"demo-{name}")
+    reader.finish()
+    return passwords
+
+
+def definitions(clients: Iterable[Client], passwords: Mapping[str, str]) -> dict[str, Any]:
+    """Return the definitions for these clients, in the form of `rabbitmqctl export_definitions`."""
+    clients = list(clients)
+    topology = sum((client.topology for client in clients), Topology())
+    everything = {"user": ADMINISTRATOR, "vhost": VHOST, "configure": ".*", "write": ".*", "read": ".*"}
+    return {
+        "vhosts": [{"name": VHOST}],
+        "users": [
+            _user(ADMINISTRATOR, passwords[ADMINISTRATOR], "administrator"),
+            *(_user(client.name, passwords[client.name], "") for client in clients),
+        ],
+        "permissions": [everything, *map(_permissions, clients)],
+        **_objects(topology),
+    }
+
+
+def _user(name: str, password: str, tags: str) -> dict[str, str]:
+    return {
+        "name": name,
+        "password_hash": password_hash(password, secrets.token_bytes(4)),
+        "hashing_algorithm": "rabbit_password_hashing_sha256",
+        "tags": tags,
+    }
+
+
+def password_hash(password: str, salt: bytes) -> str:
+    """Return a password as RabbitMQ keeps it: the salt, and the digest of salt and password."""
+    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
+
+
+def _permissions(client: Client) -> dict[str, str]:
+    """Binding a queue counts as writing to it and reading from the exchange; declaring anything as configuring it."""
+    queues = [queue.name for queue in client.topology.queues]
+    exchanges = [exchange.name for exchange in client.topology.exchanges]
+    sources = [binding.exchange for binding in client.topology.bindings]
+    return {
+        "user": client.name,
+        "vhost": VHOST,
+        "configure": _one_of(exchanges + queues),
+        "write": _one_of([client.exchange, *queues]),
+        "read": _one_of(sources + queues),
+    }
+
+
+def _one_of(names: Iterable[str]) -> str:
+    return f"^({'|'.join(re.escape(name) for name in dict.fromkeys(names))})$"
+
+
+def _objects(topology: Topology) -> dict[str, list[dict[str, Any]]]:
+    lasting = {"vhost": VHOST, "durable": True, "auto_delete": False}
+    return {
+        "exchanges": [
+            {**lasting, "name": exchange.name, "type": exchange.kind, "internal": False, "arguments": {}}
+            for exchange in topology.exchanges
+        ],
+        "queues": [{**lasting, "name": queue.name, "arguments": dict(queue.declared())} for queue in topology.queues],
+        "bindings": [
+            {
+                "vhost": VHOST,
+                "source": binding.exchange,
+                "destination": binding.queue,
+                "destination_type": "queue",
+                "routing_key": binding.key,
+                "arguments": {},
+            }
+            for binding in topology.bindings
+        ],
+    }

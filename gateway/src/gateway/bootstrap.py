@@ -1,0 +1,75 @@
+"""Composition root: the gateway put together from an environment, a registry and a stop event."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from gateway.app import Parts, make_app
+from gateway.config import Settings
+from gateway.identity import Identity
+from gateway.metrics import UpstreamMetrics
+from gateway.routes import ROUTES
+from gateway.routing import RouteTable
+from gateway.upstream import Upstream, UpstreamFailed
+from service_chassis.aio import DrainingRunner, Flow, Observation
+from service_chassis.breaker import Breaker
+from service_chassis.logs import Log, make_log
+from service_chassis.metrics import Metrics
+
+UNDER_WAY = timedelta(seconds=16)
+"""How long requests under way may take when the process ends: the default deadline, and a little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The gateway, wired; application and runner are made on the loop that serves them."""
+
+    settings: Settings
+    log: Log
+    parts: Parts
+
+    def make_app(self) -> web.Application:
+        """Return the application."""
+        return make_app(self.parts)
+
+    def make_runner(self) -> DrainingRunner:
+        """Return what serves the application and ends without losing a request."""
+        grace = self.settings.drain_grace
+        return DrainingRunner(self.make_app(), self.parts.flow, grace=grace, within=UNDER_WAY)
+
+
+def bootstrap(env: Mapping[str, str], registry: CollectorRegistry, stop: threading.Event) -> Gateway:
+    """Put the gateway together; once `stop` is set it says that it is about to end. Raises SettingsError."""
+    settings = Settings.read(env)
+    log = make_log("gateway", level=settings.log_level)
+    metrics = UpstreamMetrics(registry)
+    identity = Identity(settings)
+    metrics.watch_feed(lambda: identity.revocations.age)
+    parts = Parts(
+        settings=settings,
+        registry=registry,
+        observation=Observation(log, Metrics(registry, "gateway")),
+        flow=Flow(stop),
+        identity=identity,
+        upstreams=_upstreams(settings, metrics),
+        table=RouteTable(ROUTES),
+    )
+    return Gateway(settings, log, parts)
+
+
+def _upstreams(settings: Settings, metrics: UpstreamMetrics) -> dict[str, Upstream]:
+    upstreams = {}
+    for service, origin in settings.services.items():
+        breaker = Breaker(
+            service,
+            failures=settings.breaker_failures,
+            open_for=settings.breaker_open,
+            counts=lambda error: isinstance(error, UpstreamFailed),
+        )
+        metrics.watch(breaker)
+        upstreams[service] = Upstream(service, origin, breaker, metrics)
+    return upstreams

@@ -1,0 +1,183 @@
+"""Services that do what a test tells them to, on real connections."""
+
+import asyncio
+import socket
+import struct
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from gateway.testing.issuer import Issuer
+from gateway.testing.loop import LoopThread
+from service_chassis.aio import json_answer
+from service_chassis.answers import success
+
+Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER of a socket that is reset when closed, as by a crash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request as a service got it: names as they were on the wire, so that no spelling hides."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    connection: Any
+    body: bytes = field(default=b"", repr=False)
+
+    def header(self, name: str) -> str | None:
+        """Return the header of exactly one name that a WSGI server would take for this one."""
+        return next((value for known, value in self.headers if known.lower() == name.lower()), None)
+
+    @property
+    def names(self) -> set[str]:
+        """Return the names as WSGI and its kind see them."""
+        return {name.lower().replace("_", "-").replace(".", "-") for name, _ in self.headers}
+
+
+class StubService:
+    """Listens on a free port; `behaves` says what it does with a request, `seen` what it has got."""
+
+    def __init__(self, loop: LoopThread, port: int = 0) -> None:
+        self._loop = loop
+        self._port = port
+        self.behaves: Behaviour = echo
+        self.spec: dict[str, Any] | None = None
+        self.health: tuple[int, str] = (200, "healthy")
+        self.seen: list[Seen] = []
+        self.left = threading.Event()
+        """Set when somebody went away before the answer."""
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Listen; after `stop` on the same port as before."""
+        self._loop.run(self._start())
+
+    def stop(self) -> None:
+        self._loop.run(self._runner.cleanup())
+
+    async def _start(self) -> None:
+        app = web.Application(client_max_size=0)
+        app.router.add_get("/api/v1/health", self._health)
+        app.router.add_get("/openapi.json", self._openapi)
+        self._add_routes(app)
+        app.router.add_route("*", "/{rest:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        self._port = self._runner.addresses[0][1]
+
+    def _add_routes(self, app: web.Application) -> None:
+        """Add what this service answers by itself."""
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        try:
+            body = b"" if self.behaves is hang_reading else await request.content.read()
+            self._see(request, body)
+            return await self.behaves(request)
+        except (asyncio.CancelledError, ConnectionError):
+            self.left.set()
+            raise
+
+    def _see(self, request: web.Request, body: bytes) -> None:
+        headers = [(name.decode(), value.decode(errors="replace")) for name, value in request.raw_headers]
+        peer = request.transport and request.transport.get_extra_info("peername")
+        self.seen.append(Seen(request.method, request.raw_path, headers, peer, body))
+
+    async def _health(self, _: web.Request) -> web.Response:
+        status, word = self.health
+        return json_answer(success({"status": word, "checks": {}}), status)
+
+    async def _openapi(self, _: web.Request) -> web.Response:
+        return json_answer(self.spec or {}, 200 if self.spec else 404)
+
+
+class UserService(StubService):
+    """The one that issues tokens; it counts how often its keys are asked for, and can be without them."""
+
+    def __init__(self, loop: LoopThread, issuer: Issuer) -> None:
+        self.issuer = issuer
+        self.key_fetches = 0
+        self.publishes_keys = True
+        self.tells_ended = True
+        super().__init__(loop)
+
+    def _add_routes(self, app: web.Application) -> None:
+        app.router.add_get("/.well-known/jwks.json", self._jwks)
+        app.router.add_get("/internal/revocations", self._feed)
+
+    async def _jwks(self, _: web.Request) -> web.Response:
+        self.key_fetches += 1
+        return json_answer(self.issuer.jwks()) if self.publishes_keys else web.Response(status=500)
+
+    async def _feed(self, _: web.Request) -> web.Response:
+        return json_answer(self.issuer.feed()) if self.tells_ended else web.Response(status=500)
+
+
+async def echo(_: web.Request) -> web.StreamResponse:
+    return json_answer(success("done"))
+
+
+async def hang(_: web.Request) -> web.StreamResponse:
+    return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]  # never comes
+
+
+async def hang_reading(request: web.Request) -> web.StreamResponse:
+    """Do not even read the body."""
+    return await hang(request)
+
+
+async def reset(request: web.Request) -> web.StreamResponse:
+    """Crash instead of answering."""
+    assert request.transport is not None
+    connection: socket.socket = request.transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    request.transport.abort()
+    return web.Response()
+
+
+async def break_off(request: web.Request) -> web.StreamResponse:
+    """Begin a long answer and crash."""
+    response = web.StreamResponse(headers={"Content-Length": "1000000"})
+    await response.prepare(request)
+    await response.write(b"x" * 1000)
+    return await reset(request)
+
+
+async def drip(request: web.Request) -> web.StreamResponse:
+    """Begin an answer, a short one by its own words, and never come to its end."""
+    response = web.StreamResponse(headers={"Content-Length": "10"})
+    await response.prepare(request)
+    await response.write(b"x")
+    return await hang(request)
+
+
+def answer(status: int, body: Any = None, **headers: str) -> Behaviour:
+    """Return the behaviour of always answering like this."""
+
+    async def behave(_: web.Request) -> web.StreamResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return json_answer(success(body), status, named)
+
+    return behave
+
+
+def in_turn(*behaviours: Behaviour) -> Behaviour:
+    """Return the behaviour of doing one after the other, and the last one from then on."""
+    coming = list(behaviours)
+
+    async def behave(request: web.Request) -> web.StreamResponse:
+        current = coming.pop(0) if len(coming) > 1 else coming[0]
+        return await current(request)
+
+    return behave

@@ -1,0 +1,48 @@
+from datetime import timedelta
+
+import pytest
+
+from gateway.config import Settings
+from gateway.routes import CLEANUP, DELIVERY, USER
+from service_chassis.settings import SettingsError
+
+
+def test_without_any_setting_the_services_of_this_machine_are_meant() -> None:
+    settings = Settings.read({})
+
+    assert set(settings.services) == {USER, CLEANUP}
+    assert (settings.port, settings.token_algorithm, settings.body_limit) == (8000, "RS256", 1_048_576)
+    assert (settings.deadline, settings.breaker_open) == (timedelta(seconds=15), timedelta(seconds=60))
+
+
+def test_a_service_is_there_when_it_has_an_address() -> None:
+    settings = Settings.read({"DELIVERY_SERVICE_URL": "http://delivery:8004/", "TASK_SERVICE_URL": " "})
+
+    assert settings.services[DELIVERY] == "http://delivery:8004"
+    assert len(settings.services) == 3
+
+
+def test_in_production_balancers_are_given_time_to_notice_the_end() -> None:
+    assert Settings.read({"STEWARD_PROFILE": "production"}).drain_grace == timedelta(seconds=5)
+
+
+def test_a_shared_secret_is_taken_where_tokens_are_signed_with_one() -> None:
+    settings = Settings.read({"JWT_ALGORITHM": "HS256", "JWT_SECRET": "s" * 32})
+
+    assert settings.token_secret == "s" * 32
+    assert Settings.read({"JWT_SECRET": "short"}).token_secret is None
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    wrong = {
+        "USER_SERVICE_URL": "user-service:8001",
+        "TASK_SERVICE_URL": "http://task/internal",
+        "JWT_ALGORITHM": "HS256",
+        "JWT_SECRET": "short",
+        "GATEWAY_PORT": "70000",
+    }
+
+    with pytest.raises(SettingsError) as refused:
+        Settings.read(wrong)
+
+    assert len(refused.value.problems) == 4

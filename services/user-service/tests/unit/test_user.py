@@ -1,0 +1,131 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from user_service.model.errors import AlreadyActive, AlreadyDeactivated, InvalidEmail
+from user_service.model.user import EMAIL_LIMIT, Reason, Role, Status, User, normalised_email
+
+NOON = datetime(2030, 1, 15, 12, tzinfo=UTC)
+LATER = NOON + timedelta(hours=1)
+instants = st.timedeltas(timedelta(days=-999), timedelta(days=999)).map(lambda distance: NOON + distance)
+
+
+def anna() -> User:
+    return User.register("anna@example.com", "Anna", Role.USER, None, at=NOON)
+
+
+def test_a_registered_user_is_active_and_was_seen_at_the_registration() -> None:
+    user = User.register(" Anna@Example.COM ", " Anna ", Role.MANAGER, "a hash", at=NOON)
+
+    assert (user.email, user.name, user.role) == ("anna@example.com", "Anna", Role.MANAGER)
+    assert user.is_active
+    assert (user.registered_at, user.last_activity_at, user.last_login_at) == (NOON, NOON, None)
+    assert user.version == 1
+
+
+@given(st.emails(), st.sampled_from(["", " ", "\t", "\n"]))
+def test_every_spelling_of_an_address_is_one_address(email: str, padding: str) -> None:
+    assume(len(email) <= EMAIL_LIMIT)
+
+    spellings = {email, email.lower(), email.upper(), email.swapcase(), padding + email + padding}
+
+    assert {normalised_email(spelling) for spelling in spellings} == {email.lower()}
+
+
+@given(st.text(max_size=20) | st.tuples(st.text(max_size=8), st.text(max_size=8)).map("@".join))
+def test_whatever_passes_as_an_address_can_be_kept_and_looked_up(text: str) -> None:
+    try:
+        address = normalised_email(text)
+    except InvalidEmail:
+        return
+
+    assert normalised_email(address) == address
+    assert address.count("@") == 1
+    assert not any(character.isspace() or ord(character) < 32 for character in address)
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "",
+        "anna",
+        "@",
+        "anna@",
+        "@example.com",
+        "anna@bert@example.com",
+        "an na@example.com",
+        "anna@example..com",
+        "anna@.com",
+        "anna@example.com.",
+        "Anna <anna@example.com>",
+        "anna@example.com,bert@example.com",
+        "an\x00na@example.com",
+        "anna@exam\x7fple.com",
+        f"{'a' * EMAIL_LIMIT}@example.com",
+    ],
+)
+def test_what_is_no_address_is_refused(email: str) -> None:
+    with pytest.raises(InvalidEmail):
+        User.register(email, "Anna", Role.USER, None, at=NOON)
+
+
+def test_a_deactivated_user_keeps_everything_but_the_status() -> None:
+    user = anna()
+
+    user.deactivate(Reason.INACTIVITY, at=LATER)
+
+    assert (user.status, user.is_active) == (Status.DEACTIVATED, False)
+    assert (user.deactivated_at, user.deactivation_reason) == (LATER, Reason.INACTIVITY)
+    assert user.last_activity_at == NOON
+    assert user.version == 2
+
+
+def test_nobody_is_deactivated_twice() -> None:
+    user = anna()
+    user.deactivate(Reason.INACTIVITY, at=LATER)
+
+    with pytest.raises(AlreadyDeactivated):
+        user.deactivate(Reason.ADMIN, at=LATER + timedelta(hours=1))
+
+    assert (user.deactivated_at, user.deactivation_reason, user.version) == (LATER, Reason.INACTIVITY, 2)
+
+
+def test_reactivation_counts_as_activity_and_leaves_no_trace_of_the_deactivation() -> None:
+    user = anna()
+    user.deactivate(Reason.INACTIVITY, at=NOON)
+
+    user.reactivate(at=LATER)
+
+    assert user.is_active
+    assert (user.reactivated_at, user.last_activity_at) == (LATER, LATER)
+    assert (user.deactivated_at, user.deactivation_reason, user.deactivated_by_run) == (None, None, None)
+    assert user.version == 3
+
+
+def test_who_is_active_cannot_be_reactivated() -> None:
+    user = anna()
+
+    with pytest.raises(AlreadyActive):
+        user.reactivate(at=LATER)
+
+    assert (user.reactivated_at, user.last_activity_at, user.version) == (None, NOON, 1)
+
+
+@given(st.lists(instants))
+def test_activity_never_moves_back(instants: list[datetime]) -> None:
+    user = anna()
+
+    for instant in instants:
+        user.is_seen(at=instant)
+
+    assert user.last_activity_at == max([NOON, *instants])
+
+
+def test_a_sign_in_is_noted_as_such_and_as_activity() -> None:
+    user = anna()
+
+    user.signs_in(at=LATER)
+
+    assert (user.last_login_at, user.last_activity_at) == (LATER, LATER)

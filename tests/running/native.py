@@ -1,0 +1,90 @@
+"""Steward as the processes of production, on PostgreSQL and RabbitMQ."""
+
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import cleanup_service.messaging.subscriptions
+import user_service.messaging.subscriptions
+from service_chassis.messaging.rabbitmq import RabbitMQ
+from service_chassis.messaging.topology import Topology, consuming, publishing
+from service_chassis.testing.servers import Postgres
+from service_chassis.testing.servers.process import free_port
+from tests.running.steward import CLEANUP, USER, Steward, answers
+
+GATEWAY = "gateway"
+USER_WEB, USER_WORKER = "user-web", "user-worker"
+CLEANUP_WEB, CLEANUP_WORKER = "cleanup-web", "cleanup-worker"
+WORKERS = (USER_WORKER, CLEANUP_WORKER)
+COMMANDS = {
+    USER_WEB: ("user_service", "web"),
+    USER_WORKER: ("user_service", "worker"),
+    CLEANUP_WEB: ("cleanup_service", "web"),
+    CLEANUP_WORKER: ("cleanup_service", "worker"),
+    GATEWAY: ("gateway", "web"),
+}
+
+
+class Native(Steward):
+    def __init__(self, folder: Path, postgres: Postgres, rabbitmq_url: str) -> None:
+        """Use fresh databases, and names on the broker that nobody else uses."""
+        super().__init__(folder)
+        self._postgres = postgres
+        self._broker_url = f"{rabbitmq_url}?namespace=system-{secrets.token_hex(6)}"
+        self._databases = {service: postgres.create_database("system") for service in (USER, CLEANUP)}
+        self._ports: dict[str, int] = {}
+        for name in COMMANDS:
+            self._ports[name] = free_port(besides=self._ports.values())
+
+    @property
+    def gateway(self) -> str:
+        return self._address(GATEWAY)
+
+    @property
+    def services(self) -> Mapping[str, str]:
+        return {USER: self._address(USER_WEB), CLEANUP: self._address(CLEANUP_WEB)}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(COMMANDS)
+
+    def close(self) -> None:
+        super().close()
+        RabbitMQ(self._broker_url).delete(topology())
+        for url in self._databases.values():
+            self._postgres.drop_database(url)
+
+    def _command(self, name: str) -> tuple[list[object], Mapping[str, str]]:
+        module, command = COMMANDS[name]
+        service = CLEANUP if module == "cleanup_service" else USER
+        return ["-m", module, command], self._environment(service)
+
+    def _environment(self, service: str) -> dict[str, str]:
+        return {
+            "DATABASE_URL": self._databases[service],
+            "BROKER_URL": self._broker_url,
+            "GATEWAY_PORT": str(self._ports[GATEWAY]),
+            "USER_SERVICE_URL": self._address(USER_WEB),
+            "CLEANUP_SERVICE_URL": self._address(CLEANUP_WEB),
+            "USER_SERVICE_BIND": f"127.0.0.1:{self._ports[USER_WEB]}",
+            "CLEANUP_SERVICE_BIND": f"127.0.0.1:{self._ports[CLEANUP_WEB]}",
+            "USER_WORKER_BIND": f"127.0.0.1:{self._ports[USER_WORKER]}",
+            "CLEANUP_WORKER_BIND": f"127.0.0.1:{self._ports[CLEANUP_WORKER]}",
+        }
+
+    def _address(self, name: str) -> str:
+        return f"http://127.0.0.1:{self._ports[name]}"
+
+    def _is_ready(self) -> bool:
+        return all(answers(f"{self._address(name)}/readyz") for name in self.programs)
+
+
+def topology() -> Topology:
+    """Return everything the services declare on the broker."""
+    consumers = {
+        USER: user_service.messaging.subscriptions.subscriptions(timedelta(hours=1)),
+        CLEANUP: cleanup_service.messaging.subscriptions.subscriptions(),
+    }
+    queues = [consuming(f"{service}.events", known.routes()) for service, known in consumers.items()]
+    return sum([publishing("user.events"), publishing("cleanup.events"), *queues], Topology())
