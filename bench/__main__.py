@@ -3,6 +3,7 @@
 import click
 
 from bench import backbone as backbone_bench
+from bench import cleanup as cleanup_bench
 from bench import harness
 
 
@@ -11,7 +12,7 @@ from bench import harness
 def main(context: click.Context) -> None:
     """Measure Steward beside peers doing the same work; without a command, everything."""
     if context.invoked_subcommand is None:
-        for command in (backbone,):
+        for command in (backbone, cleanup):
             context.invoke(command)
 
 
@@ -22,6 +23,14 @@ def main(context: click.Context) -> None:
 def backbone(events: int, rate: int, seconds: int) -> None:
     """Outbox -> RabbitMQ -> inbox -> effect on PostgreSQL, beside a hand-written pipeline."""
     harness.keep("backbone", backbone_bench.run(events, rate, seconds))
+
+
+@main.command()
+@click.option("--sizes", default="50000,100000,200000", show_default=True, help="Users of each run on real servers.")
+@click.option("--embedded", default=200_000, show_default=True, help="Users of the run in the embedded process.")
+def cleanup(sizes: str, embedded: int) -> None:
+    """Trigger to report with one event per user, beside the row-by-row loop that tells nobody."""
+    harness.keep("cleanup", cleanup_bench.run(tuple(int(size) for size in sizes.split(",")), embedded))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from service_chassis.testing.waiting import wait_until
 from tests.running.people import Person
 from tests.running.steward import CLEANUP, RUN_WITHIN, USER, Steward
+
+from service_chassis.testing.waiting import wait_until
 
 RUNS = "/api/v1/cleanup/runs"
 LOOK_EVERY = 0.1

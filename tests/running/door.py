@@ -3,6 +3,7 @@
 import http.client
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -69,7 +70,9 @@ class Door:
         typed = {"Content-Type": "application/json"} if body is not None else {}
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
         try:
-            connection.request(method, path, body, {**shown, **typed, **(headers or {})})
+            with suppress(BrokenPipeError):
+                # Who refuses a body may hang up before all of it is sent; the answer is there all the same.
+                connection.request(method, path, body, {**shown, **typed, **(headers or {})})
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read().decode())
         finally:

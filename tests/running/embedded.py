@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from service_chassis.testing.servers.process import free_port
 from tests.running.programs import Program
 from tests.running.steward import Steward
+
+from service_chassis.testing.servers.process import free_port
 
 PROCESS = "devstack"
 
@@ -34,7 +35,7 @@ class Embedded(Steward):
     def process(self) -> Program:
         return self.programs[PROCESS]
 
-    def _command(self, name: str) -> tuple[list[object], Mapping[str, str]]:
+    def _command(self, _: str) -> tuple[list[object], Mapping[str, str]]:
         self._started += 1
         return ["-m", "devstack", "run", "--port", self._port, "--data", self._data], {}
 

@@ -45,7 +45,9 @@ def write_csv(file: Path, people: Iterable[Person]) -> Path:
     now = datetime.now(UTC)
     with file.open("w", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["role", "email", "favourite_colour", "last_login_at", "created_at", "is_active", "password_hash"])
+        writer.writerow(
+            ["role", "email", "favourite_colour", "last_login_at", "created_at", "is_active", "password_hash"]
+        )
         for one in people:
             seen = now - timedelta(days=one.days_away)
             joined = seen - timedelta(days=365)

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import NullPool, create_engine, make_url, text
-
-from service_chassis.testing.servers.process import Guard
-from service_chassis.testing.waiting import wait_until
 from tests.running.door import Door
 from tests.running.people import PASSWORD, Person, write_csv
 from tests.running.programs import Program, inherited
+
+from service_chassis.testing.servers.process import Guard
+from service_chassis.testing.waiting import wait_until
 
 USER, CLEANUP = "user-service", "cleanup-service"
 ADMIN = {"email": "admin@example.com", "password": "adminpass"}
@@ -29,6 +29,8 @@ SETTINGS = {
     "ARGON2_PASSES": "1",
     # No run that a test did not ask for.
     "CLEANUP_INTERVAL_SECONDS": "86400",
+    # A run waits for the next watermark before it plans.
+    "USER_WATERMARK_SECONDS": "0.2",
 }
 STARTS_WITHIN = 30.0
 RUN_WITHIN = 60.0

@@ -6,11 +6,13 @@ import os
 import signal
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
+from devstack.sample import write_users
 from service_chassis import process
 from service_chassis.logs import capture_library_logs, make_log
 from service_chassis.settings import SettingsError
@@ -92,21 +94,34 @@ def native(port: int) -> None:
     sys.exit(code)
 
 
-@main.command("rabbitmq-definitions")
-def rabbitmq_definitions() -> None:
-    """Print the definitions file RabbitMQ reads at its start: users, permissions, exchanges, queues and bindings.
+@main.command("sample-users")
+@click.argument("count", type=click.IntRange(min=1))
+def sample_users(count: int) -> None:
+    """Print COUNT made-up users as a CSV file for import-users; two in five have been away for months."""
+    write_users(sys.stdout, count, datetime.now(UTC))
 
-    Passwords come from RABBITMQ_ADMIN_PASSWORD, USER_SERVICE_BROKER_PASSWORD and so on.
+
+@main.command("rabbitmq-definitions")
+@click.option("--load-into", metavar="URL", help="Management address of a RabbitMQ to load them into, for its admin.")
+def rabbitmq_definitions(load_into: str | None) -> None:
+    """Print what RabbitMQ should hold, as a definitions file: users, permissions, exchanges, queues and bindings.
+
+    Passwords come from USER_SERVICE_BROKER_PASSWORD and its like, that of admin from RABBITMQ_ADMIN_PASSWORD.
     """
     # As above.
-    from devstack.rabbitmq_definitions import clients, definitions, read_passwords
+    from devstack.rabbitmq_definitions import clients, definitions, load, read_passwords
 
     services = clients()
     try:
-        passwords = read_passwords(os.environ, [service.name for service in services])
+        found = definitions(services, read_passwords(os.environ, [service.name for service in services]))
+        if load_into is None:
+            click.echo(json.dumps(found, indent=2))
+        else:
+            load(found, load_into, os.environ)
     except SettingsError as error:
         _give_up(str(error), CONFIGURATION_ERROR)
-    click.echo(json.dumps(definitions(services, passwords), indent=2))
+    except OSError as error:
+        _give_up(f"{load_into} does not take the definitions: {error}", CANNOT_LISTEN)
 
 
 async def _serve(stack: "Stack", data: Path, started: float) -> None:  # type: ignore[name-defined]  # noqa: F821  # imported late

@@ -122,4 +122,3 @@ class Stack:
             server: Any = site._server  # noqa: SLF001  # aiohttp tells a port chosen by the system nowhere else.
             port = server.sockets[0].getsockname()[1]
         return port
-

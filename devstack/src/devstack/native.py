@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -75,7 +75,8 @@ def run(env: Mapping[str, str], procfile: Path, port: int, announce: Callable[[]
         _create_database(database_url(env["DATABASE_URL"], service))
     env |= addresses(env)
     honcho.manager.KILL_WAIT = STOP_WITHIN
-    processes = Processes(lambda: _wait_until_ready(port, announce))
+    origins = [*(env[f"{service.upper()}_SERVICE_URL"] for service in SERVICES), f"http://127.0.0.1:{port}"]
+    processes = Processes(lambda: _wait_until_ready(origins, announce))
     for name, command in parse_procfile(procfile.read_text()).processes.items():
         processes.add_process(name, command, env=environment(name, env))
     processes.loop()
@@ -112,9 +113,7 @@ def _check_port(port: int) -> None:
     try:
         socket.create_server(("", port)).close()
     except OSError as error:
-        raise CannotStart(
-            f"Port {port} cannot be used: {error.strerror}. Choose another with GATEWAY_PORT."
-        ) from error
+        raise CannotStart(f"Port {port} cannot be used: {error.strerror}. Choose another with GATEWAY_PORT.") from error
 
 
 def _check_servers(env: Mapping[str, str]) -> None:
@@ -166,15 +165,14 @@ def _administering(url: URL) -> psycopg.Connection[tuple[object, ...]]:
     return psycopg.connect(_text(url.set(database="postgres")), autocommit=True, connect_timeout=ANSWERS_WITHIN)
 
 
-def _wait_until_ready(port: int, announce: Callable[[], None]) -> None:
-    # The gateway's own readiness would not say whether the services behind it serve already.
-    while not _answers(f"http://127.0.0.1:{port}/api/v1/health"):
+def _wait_until_ready(origins: Sequence[str], announce: Callable[[], None]) -> None:
+    while not all(_answers(f"{origin}/readyz") for origin in origins):
         time.sleep(0.1)
     announce()
 
 
 def _answers(url: str) -> bool:
-    with suppress(OSError, http.client.HTTPException), urllib.request.urlopen(url, timeout=2):
+    with suppress(OSError, http.client.HTTPException), urllib.request.urlopen(url, timeout=2):  # noqa: S310  # ours
         return True
     return False
 

@@ -1,14 +1,16 @@
-"""What RabbitMQ holds for Steward, as the definitions file it reads at its start, worked out from the services' topologies.
+"""What RabbitMQ is told about Steward, in the form of its definitions file, worked out from the services' topologies.
 
 Each service gets a user who may write to the service's own exchange only. That is also why the queues are in the file:
-a user who may not write to the default exchange may not create a queue that dead-letters through it, only find it there.
+who may not write to the default exchange may not create a queue that dead-letters through it, and only finds it there.
 """
 
 import base64
 import hashlib
+import json
 import re
 import secrets
 import threading
+import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +24,7 @@ from service_chassis.settings import Environment
 
 VHOST = "/"
 ADMINISTRATOR = "admin"
+LOADED_WITHIN = 30
 BOOTSTRAPS = (user_service.bootstrap, cleanup_service.bootstrap)
 NOWHERE = {"DATABASE_URL": "postgresql://nowhere.invalid/none", "BROKER_URL": "amqp://nowhere.invalid"}
 """Services are only put together here, to be asked for their topology; they open nothing."""
@@ -47,12 +50,11 @@ def clients() -> list[Client]:
 
 
 def read_passwords(env: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    """Return the passwords of these users and of the administrator. Raises SettingsError."""
+    """Return the passwords of these services. Raises SettingsError."""
     reader = Environment(env)
-    passwords = {ADMINISTRATOR: reader.secret("RABBITMQ_ADMIN_PASSWORD", demo="demo-admin")}
-    for name in names:
-        variable = f"{name.upper().replace('-', '_')}_BROKER_PASSWORD"
-        passwords[name] = reader.secret(variable, demo=f"demo-{name}")
+    passwords = {
+        name: reader.secret(f"{name.upper().replace('-', '_')}_BROKER_PASSWORD", demo=f"demo-{name}") for name in names
+    }
     reader.finish()
     return passwords
 
@@ -61,24 +63,36 @@ def definitions(clients: Iterable[Client], passwords: Mapping[str, str]) -> dict
     """Return the definitions for these clients, in the form of `rabbitmqctl export_definitions`."""
     clients = list(clients)
     topology = sum((client.topology for client in clients), Topology())
-    everything = {"user": ADMINISTRATOR, "vhost": VHOST, "configure": ".*", "write": ".*", "read": ".*"}
     return {
         "vhosts": [{"name": VHOST}],
-        "users": [
-            _user(ADMINISTRATOR, passwords[ADMINISTRATOR], "administrator"),
-            *(_user(client.name, passwords[client.name], "") for client in clients),
-        ],
-        "permissions": [everything, *map(_permissions, clients)],
+        "users": [_user(client.name, passwords[client.name]) for client in clients],
+        "permissions": [_permissions(client) for client in clients],
         **_objects(topology),
     }
 
 
-def _user(name: str, password: str, tags: str) -> dict[str, str]:
+def load(definitions: Mapping[str, Any], origin: str, env: Mapping[str, str]) -> None:
+    """Give definitions to a running RabbitMQ through its management plugin; what they do not name stays as it is.
+
+    Raises SettingsError, or OSError when RabbitMQ does not take them.
+    """
+    reader = Environment(env)
+    password = reader.secret("RABBITMQ_ADMIN_PASSWORD", demo="demo-admin")
+    reader.finish()
+    credentials = base64.b64encode(f"{ADMINISTRATOR}:{password}".encode()).decode()
+    headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
+    body = json.dumps(definitions).encode()
+    request = urllib.request.Request(f"{origin}/api/definitions", body, headers)  # noqa: S310  # the operator's own URL
+    with urllib.request.urlopen(request, timeout=LOADED_WITHIN):  # noqa: S310  # as above
+        pass
+
+
+def _user(name: str, password: str) -> dict[str, str]:
     return {
         "name": name,
         "password_hash": password_hash(password, secrets.token_bytes(4)),
         "hashing_algorithm": "rabbit_password_hashing_sha256",
-        "tags": tags,
+        "tags": "",
     }
 
 

@@ -10,6 +10,7 @@ from service_chassis.correlation import Correlation
 from service_chassis.errors import Invalid
 
 LARGEST = 8_192
+SEPARATORS = len(": \r\n")
 HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -71,13 +72,16 @@ class InvalidHeader(Invalid):
 
 def check(request: web.Request) -> None:
     """Refuse headers that are too large, or that services may read in another way; raises ServiceError."""
-    if sum(len(name) + len(value) + 4 for name, value in request.raw_headers) > LARGEST:
+    size = 0
+    for name, value in request.raw_headers:
+        size += len(name) + len(value) + SEPARATORS
+        if not value.isascii():
+            _check_text(value)
+    if size > LARGEST:
         raise HeadersTooLarge
-    for name in SINGLE:
-        if len(request.headers.getall(name, ())) > 1:
-            raise InvalidHeader(f"{name} may be given once.")
-    if not all(value.isascii() or _is_text(value) for value in request.headers.values()):
-        raise InvalidHeader
+    for single in SINGLE:
+        if len(request.headers.getall(single, ())) > 1:
+            raise InvalidHeader(f"{single} may be given once.")
 
 
 def passed_in(headers: MultiMapping[str]) -> CIMultiDict[str]:
@@ -124,10 +128,9 @@ def _named(connection: Iterable[str]) -> frozenset[str]:
     return frozenset(name.strip().lower() for value in connection for name in value.split(","))
 
 
-def _is_text(value: str) -> bool:
-    """Say whether a value was UTF-8; the framework keeps other bytes as surrogates, which cannot be sent on."""
+def _check_text(value: bytes) -> None:
+    """Refuse what is not UTF-8: the framework keeps such bytes as surrogates, which cannot be sent on."""
     try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        value.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidHeader from error

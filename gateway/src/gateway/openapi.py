@@ -77,7 +77,8 @@ def merged(specs: Mapping[str, Spec], table: RouteTable) -> Spec:
 
 def _belongs(path: str, service: str, table: RouteTable) -> bool:
     """Say whether the gateway sends this path to this service."""
-    target = Target(tuple(path.removesuffix("/")[1:].split("/")), "")
+    path = path.removesuffix("/")
+    target = Target(tuple(path[1:].split("/")), path)
     for method in METHODS:
         try:
             return table.find(method, target).service == service

@@ -28,23 +28,25 @@ class Target:
     """What a request asks for: decoded segments for the route, one canonical spelling for the service."""
 
     segments: tuple[str, ...]
-    query: str
+    path: str
+    query: str = ""
 
     @classmethod
     def parse(cls, raw: str) -> "Target":
         """Read a request target. Raises InvalidPath for what services might read in another way than we do."""
         path, _, query = raw.partition("?")
+        path = path.removesuffix("/")
         if not path.startswith("/") or not raw.isascii() or "#" in raw or BROKEN_ESCAPE.search(path):
             raise InvalidPath
-        parts = path.removesuffix("/")[1:].split("/")
-        return cls(tuple(map(_decoded, parts)), query)
-
-    @property
-    def path(self) -> str:
-        return "/" + "/".join(quote(segment, safe=PLAIN_IN_SEGMENT) for segment in self.segments)
+        segments = tuple(map(_decoded, path[1:].split("/")))
+        return cls(segments, _encoded(segments) if "%" in path else path, query)
 
     def __str__(self) -> str:
         return f"{self.path}?{self.query}" if self.query else self.path
+
+
+def _encoded(segments: tuple[str, ...]) -> str:
+    return "/" + "/".join(quote(segment, safe=PLAIN_IN_SEGMENT) for segment in segments)
 
 
 def _decoded(part: str) -> str:

@@ -82,11 +82,15 @@ def _worker(context: click.Context) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     worker = service.make_worker()
+    health = None
     if service.worker_bind:
         from service_chassis.http.server import serve_worker
 
-        serve_worker(service, worker, service.metrics.registry)
+        health = serve_worker(service, worker, service.metrics.registry)
     ended = worker.run()
+    if health is not None:
+        # Its threads would keep the process alive.
+        health.stop()
     service.database.close()
     sys.exit(0 if ended else 1)
 

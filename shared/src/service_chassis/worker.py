@@ -248,6 +248,8 @@ class Worker:
             }
             insert = upsert(uow.session, heartbeats).values(row)
             uow.session.execute(insert.on_conflict_do_update(index_elements=[heartbeats.c.worker], set_=row))
+        # Counting a long backlog takes a while, in which nobody should have to wait for a lock of ours.
+        with parts.units.read() as uow:
             waiting, failed = outbox.backlog(uow.session), failures.totals(uow.session)
         parts.metrics.backlog(waiting, failed, depth)
 

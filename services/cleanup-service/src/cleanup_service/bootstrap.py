@@ -34,6 +34,8 @@ from service_chassis.worker import Worker, WorkerParts
 
 NAME = "cleanup-service"
 ADVANCE_EVERY = timedelta(seconds=0.5)
+PAUSE = timedelta(seconds=1)
+"""How long user-service is left alone after failures; ended sessions must be known again soon after it is back."""
 
 
 def bootstrap(
@@ -61,7 +63,7 @@ def bootstrap(
 
 
 def _web(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: Log, stop: threading.Event) -> Flask:
-    owner = ServiceClient(settings.user_service_url, breaker=Breaker("user-service"))
+    owner = ServiceClient(settings.user_service_url, breaker=Breaker("user-service", open_for=PAUSE))
     keys = KeySet(lambda: owner.get("/.well-known/jwks.json", dict[str, Any]))
     ended = RevocationList(units.clock)
     RevocationPoller(feed_of(owner), ended, stop).start()

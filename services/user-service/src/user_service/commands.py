@@ -53,12 +53,16 @@ def import_users(context: click.Context, file: Path, rejects: Path | None) -> No
     """
     service = ready_service(context)
     rejects = rejects or file.with_name(f"{file.name}.rejects.csv")
+    if rejects.exists() and rejects.samefile(file):
+        raise click.BadParameter("The rejects would replace the file itself.", param_hint="--rejects")
     progress = Progress()
     try:
         tally = importing.import_users(service.units, file, rejects, progress=progress)
     except Rejected as reason:
         click.echo(str(reason), err=True)
         sys.exit(UNUSABLE_FILE)
+    except ServiceError as error:
+        raise click.ClickException(f"{error.message} What is in stays in; run it again.") from error
     progress.finish(tally)
     summary: dict[str, Any] = {
         "read": tally.read,

@@ -13,6 +13,7 @@ from event_contracts import Contract, UserActivityRecorded
 from service_chassis.clock import ManualClock
 from service_chassis.messaging.envelope import Event
 from service_chassis.service import Service
+from service_chassis.testing.plugin import only_sqlite
 from user_service.model.errors import InvalidCredentials
 from user_service.model.passwords import Passwords
 from user_service.model.session import Session
@@ -82,29 +83,29 @@ def test_a_sign_in_is_noted_and_told(
     assert (event.data.user_id, event.data.at, event.data.signal) == (anna.id, clock.now(), "sign_in")
 
 
+@only_sqlite
 def test_an_address_is_known_in_any_spelling(web: FlaskClient, anna: User) -> None:
     assert login(web, " Anna@EXAMPLE.com ").status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("email", "password"),
-    [
-        ("anna@example.com", "wrong"),
-        ("nobody@example.com", PASSWORD),
-        ("no address", PASSWORD),
-        ("anna@example.com", ""),
-    ],
-)
+@only_sqlite
 def test_a_failed_sign_in_does_not_say_why_and_is_no_activity(
-    web: FlaskClient, anna: User, clock: ManualClock, state_of: Callable[[User], User], email: str, password: str
+    web: FlaskClient, anna: User, clock: ManualClock, state_of: Callable[[User], User]
 ) -> None:
     clock.advance(timedelta(days=1))
 
-    response = login(web, email, password)
+    answers = [
+        login(web, **wrong)
+        for wrong in (
+            {"password": "wrong"},
+            {"password": ""},
+            {"email": "nobody@example.com"},
+            {"email": "no address"},
+        )
+    ]
 
-    assert error(response) == (401, "invalid_credentials")
-    assert response.json is not None
-    assert response.json["message"] == "E-mail or password is wrong."
+    assert [error(answer) for answer in answers] == [(401, "invalid_credentials")] * 4
+    assert len({answer.data for answer in answers}) == 1
     assert state_of(anna).last_activity_at == anna.last_activity_at
 
 
@@ -114,6 +115,7 @@ def test_a_deactivated_user_is_refused_like_a_stranger(web: FlaskClient, admin: 
     assert error(login(web)) == (401, "invalid_credentials")
 
 
+@only_sqlite
 def test_a_user_without_a_password_cannot_sign_in(web: FlaskClient, service: Service, anna: User) -> None:
     with service.units.write() as uow:
         uow.users.get(anna.id).password_hash = None
@@ -133,6 +135,7 @@ def test_a_user_another_system_brought_signs_in_and_gets_a_hash_of_ours(
     assert login(web, password="corréct horse").status_code == 200
 
 
+@only_sqlite
 def test_a_hash_of_ours_stays_as_it_is(web: FlaskClient, anna: User, state_of: Callable[[User], User]) -> None:
     login(web)
 
@@ -212,6 +215,7 @@ def test_a_token_used_again_after_the_grace_ends_the_session_although_the_reques
     assert [entry["sid"] for entry in revoked] == [session_id(tokens)]
 
 
+@only_sqlite
 def test_a_token_two_steps_old_is_reused_even_within_the_grace(web: FlaskClient, anna: User) -> None:
     first = data(login(web))["refresh_token"]
     second = data(refresh(web, first))["refresh_token"]
@@ -220,6 +224,7 @@ def test_a_token_two_steps_old_is_reused_even_within_the_grace(web: FlaskClient,
     assert error(refresh(web, first)) == (401, "refresh_token_reused")
 
 
+@only_sqlite
 def test_a_refresh_token_dies_with_the_session_it_belongs_to(web: FlaskClient, anna: User, clock: ManualClock) -> None:
     token = data(login(web))["refresh_token"]
 
@@ -235,9 +240,10 @@ def test_who_was_deactivated_cannot_refresh(web: FlaskClient, admin: FlaskClient
     assert error(refresh(web, token)) == (401, "invalid_refresh_token")
 
 
-@pytest.mark.parametrize("token", ["", "garbage", "ä", "A" * 75, "A" * 500])
-def test_garbage_refreshes_nothing(web: FlaskClient, token: str) -> None:
-    assert error(refresh(web, token)) == (401, "invalid_refresh_token")
+@only_sqlite
+def test_garbage_refreshes_nothing(web: FlaskClient) -> None:
+    for token in ("", "garbage", "ä", "A" * 75, "A" * 500):
+        assert error(refresh(web, token)) == (401, "invalid_refresh_token")
 
 
 def test_signing_out_ends_the_session_and_no_other(
@@ -288,6 +294,7 @@ def test_fifty_refreshes_of_one_token_at_once_are_one_step_and_one_successor(
     assert (session.counter, session.ended_at) == (1, None)
 
 
+@only_sqlite
 def test_a_token_that_says_more_than_its_session_knows_is_refused(
     web: FlaskClient, anna: User, service: Service
 ) -> None:

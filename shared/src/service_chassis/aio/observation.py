@@ -31,7 +31,8 @@ class Observation:
     """The outermost middleware, and the signal that gives every answer its correlation id."""
 
     def __init__(self, log: Log, metrics: Metrics) -> None:
-        self._log = log
+        # A logger that is bound need not be made anew for each line.
+        self._log: Log = log.bind()
         self._metrics = metrics
 
     @web.middleware

@@ -80,12 +80,12 @@ def is_current(database: Database, service: Path | None = None) -> bool:
 def _alone(database: Database) -> Iterator[None]:
     lock = database.lock("migrate")
     deadline = time.monotonic() + WAIT
-    while not lock.acquire():
-        database.check()
-        if time.monotonic() > deadline:
-            raise DatabaseUnavailable("Another process has been migrating this database for a minute.")
-        time.sleep(0.1)
     try:
+        while not lock.acquire():
+            database.check()
+            if time.monotonic() > deadline:
+                raise DatabaseUnavailable("Another process has been migrating this database for a minute.")
+            time.sleep(0.1)
         yield
     finally:
         lock.release()

@@ -15,8 +15,10 @@ Insert = postgresql.Insert | sqlite.Insert
 
 
 def changed(session: Session, statement: Executable) -> int:
-    """Execute an update or delete and return how many rows it hit."""
-    return cast("CursorResult[Any]", session.execute(statement)).rowcount
+    """Execute a statement and return how many rows it hit."""
+    # Of an insert, the library forgets the number unless it is asked to keep it.
+    result = session.execute(statement, execution_options={"preserve_rowcount": True})
+    return cast("CursorResult[Any]", result).rowcount
 
 
 def upsert(session: Session, table: Table) -> Insert:

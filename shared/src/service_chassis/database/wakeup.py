@@ -5,6 +5,7 @@ connection of its own and at most once per 5 ms, because inside the transaction 
 """
 
 import threading
+import time
 from contextlib import closing, suppress
 from typing import Protocol
 
@@ -16,6 +17,8 @@ CHANNEL = "steward_outbox"
 NOTIFY_EVERY = 0.005
 RECONNECT_AFTER = 1.0
 CLOSE_WITHIN = 5.0
+LONGEST_EAR = 1.0
+"""Seconds a wait goes on at most after `close`."""
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -28,7 +31,7 @@ class Wakeup(Protocol):
         """Return when signalled, and at the latest after `timeout` seconds."""
 
     def close(self) -> None:
-        """End any wait and give up connections."""
+        """End any wait, at the latest after a second, and give up connections."""
 
 
 class LocalWakeup:
@@ -57,6 +60,7 @@ class PostgresWakeup:
         self._wanted = threading.Event()
         self._closed = threading.Event()
         self._starting = threading.Lock()
+        self._waiting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._listening: Connection | None = None
 
@@ -66,25 +70,20 @@ class PostgresWakeup:
             self._start()
 
     def wait(self, timeout: float) -> None:
-        if self._closed.is_set():
-            return
-        try:
-            if self._listening is None:
-                # What was signalled before is not heard, so the caller has to look for himself once more.
-                self._listen()
-                return
-            for _ in self._listening.notifies(timeout=timeout, stop_after=1):
-                return
-        except psycopg.Error:
-            self._stop_listening()
-            self._closed.wait(timeout)
+        with self._waiting:
+            try:
+                self._hear(time.monotonic() + timeout)
+            except psycopg.Error:
+                self._stop_listening()
+                self._closed.wait(min(timeout, RECONNECT_AFTER))
 
     def close(self) -> None:
         self._closed.set()
         self._wanted.set()
         if self._thread is not None:
             self._thread.join(CLOSE_WITHIN)
-        self._stop_listening()
+        with self._waiting:
+            self._stop_listening()
 
     def _start(self) -> None:
         with self._starting:
@@ -106,14 +105,20 @@ class PostgresWakeup:
             connection.execute(f"NOTIFY {CHANNEL}")
             self._closed.wait(NOTIFY_EVERY)
 
-    def _listen(self) -> None:
-        self._listening = self._connect()
-        self._listening.execute(f"LISTEN {CHANNEL}")
+    def _hear(self, deadline: float) -> None:
+        if self._listening is None:
+            # What was signalled before is not heard any more, so the caller has to look for himself once.
+            self._listening = self._connect()
+            self._listening.execute(f"LISTEN {CHANNEL}")
+            return
+        while not self._closed.is_set() and (left := deadline - time.monotonic()) > 0:
+            for _ in self._listening.notifies(timeout=min(left, LONGEST_EAR), stop_after=1):
+                return
 
     def _stop_listening(self) -> None:
-        listening, self._listening = self._listening, None
-        if listening is not None:
-            listening.close()
+        if self._listening is not None:
+            self._listening.close()
+            self._listening = None
 
     def _connect(self) -> Connection:
         return psycopg.connect(self._dsn, autocommit=True, **KEEPALIVES)  # type: ignore[arg-type]  # libpq options

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from service_chassis.errors import Unavailable
 from service_chassis.messaging.topology import Topology
 
-PREFETCH = 500
+PREFETCH = 750
 """Messages the broker sends ahead: enough to fill the next transaction while one commits, and few enough that as many
 full batches fit into memory."""
 

@@ -24,7 +24,7 @@ from service_chassis.metrics import Metrics
 from service_chassis.retry import Backoff
 from service_chassis.unit_of_work import UnitOfWork, Units
 
-EVENTS_AT_ONCE = 250
+EVENTS_AT_ONCE = 500
 DATABASE_RETRY = 1.0
 CONFLICT_RETRY = 0.05
 

@@ -16,8 +16,8 @@ from service_chassis.ids import uuid7
 
 SINGLE = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
-BATCH_LIMIT = 200
-"""The most events put into one message, which are some 160 KB; consumers take up to 500."""
+BATCH_LIMIT = 100
+"""The most events put into one message, which are some 80 KB; the contract allows 500."""
 
 
 class Contract(Protocol):

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Text, Uuid, text
+from sqlalchemy import BigInteger, Index, Text, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cleanup_service.model.errors import NotAwaitingApproval
@@ -152,7 +152,8 @@ class Member(Entity):
         ),
     )
 
-    run_number: Mapped[int] = mapped_column(BigInteger, ForeignKey("runs.number"), primary_key=True)
+    # No foreign key: one statement of the run itself writes them all, and a check per row would double its cost.
+    run_number: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     user_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     last_activity_at: Mapped[datetime] = mapped_column(UtcDateTime)
     asked: Mapped[int] = mapped_column(default=0)

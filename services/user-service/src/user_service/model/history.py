@@ -1,9 +1,9 @@
-"""Who did what to which user, when and why."""
+"""Who did what to which user, when and why. The history outlives what it tells of, so nothing ties it to the user."""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Text, Uuid
+from sqlalchemy import Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service_chassis.database import UtcDateTime
@@ -14,7 +14,7 @@ class HistoryEntry(Entity):
     __tablename__ = "user_history"
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    user_id: Mapped[UUID] = mapped_column(Uuid, index=True)
     action: Mapped[str] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(Text)
     actor: Mapped[str] = mapped_column(Text)

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, Table, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from service_chassis.database.paging import Page, Paging, ascending, fetch_page
-from service_chassis.database.statements import among, insert_many
+from service_chassis.database.statements import among, insert_many, upsert
 from service_chassis.ids import uuid7
 from user_service.model.errors import EmailTaken, UserNotFound
 from user_service.model.history import HistoryEntry
@@ -118,11 +118,11 @@ class UserRepository:
         return set(self._session.scalars(select(User.email).where(among(self._session, User.email, emails))))
 
     def insert_all(self, rows: Sequence[Mapping[str, Any]]) -> dict[UUID, int]:
-        """Insert many new users by one statement; return their numbers."""
+        """Insert many new users by one statement; return the numbers of those whose address nobody took meanwhile."""
         if not rows:
             return {}
-        statement = insert(User).returning(User.id, User.number)
-        inserted = self._session.execute(statement, [dict(row) for row in rows])
+        new = upsert(self._session, cast("Table", User.__table__)).on_conflict_do_nothing(index_elements=["email"])
+        inserted = self._session.execute(new.returning(User.id, User.number), [dict(row) for row in rows])
         return {row.id: row.number for row in inserted}
 
     def history(self, user_id: UUID) -> Sequence[HistoryEntry]:

@@ -3,20 +3,24 @@
 Every row either becomes a user, is known already and left as it is, or goes to the rejects with its line and reason.
 """
 
-import csv
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from service_chassis.unit_of_work import Units
 from user_service.messaging import publications
 from user_service.model.import_row import Layout, Rejected, user_row
 from user_service.persistence.unit_of_work import UnitOfWork
+from user_service.usecases.import_file import Record, Rejects, records
+
+Row: TypeAlias = dict[str, Any]
+"""The columns of a new user."""
 
 ROWS_AT_ONCE = 500
 PAUSE = 0.005
@@ -33,12 +37,6 @@ class Tally:
     rejected: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    number: int
-    values: dict[str, Any]
-
-
 def import_users(
     units: Units[UnitOfWork], file: Path, rejects: Path, *, progress: Callable[[Tally], None] = lambda _: None
 ) -> Tally:
@@ -48,7 +46,7 @@ def import_users(
     """
     tally = Tally()
     with Rejects(rejects) as rejected, Seen() as seen:
-        for batch in _batches(_lines(file, units.clock.now(), seen, rejected, tally)):
+        for batch in _batches(_rows(file, units.clock.now(), seen, rejected, tally)):
             with units.write() as uow:
                 imported = _import(uow, batch)
             tally.imported += imported
@@ -58,83 +56,40 @@ def import_users(
     return tally
 
 
-def _import(uow: UnitOfWork, batch: list[Line]) -> int:
-    existing = uow.users.existing_emails([line.values["email"] for line in batch])
-    new = [line.values for line in batch if line.values["email"] not in existing]
+def _import(uow: UnitOfWork, batch: list[Row]) -> int:
+    existing = uow.users.existing_emails([row["email"] for row in batch])
+    new = [row for row in batch if row["email"] not in existing]
     numbers = uow.users.insert_all(new)
-    uow.publish_all(publications.user_imported(row, numbers[row["id"]]) for row in new)
-    return len(new)
+    uow.publish_all(publications.user_imported(row, numbers[row["id"]]) for row in new if row["id"] in numbers)
+    return len(numbers)
 
 
-def _lines(file: Path, now: datetime, seen: "Seen", rejects: "Rejects", tally: Tally) -> Iterator[Line]:
+def _rows(file: Path, now: datetime, seen: "Seen", rejects: Rejects, tally: Tally) -> Iterator[Row]:
     with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        rows = _rows(stream)
-        _, header = next(rows, (1, []))
-        layout = Layout.of(header if isinstance(header, list) else [])
-        for number, row in rows:
-            if row == []:
+        rest = records(stream)
+        layout = _layout(rest)
+        for record in rest:
+            if record.is_blank:
                 continue
             tally.read += 1
             try:
-                values = user_row(layout.values(_readable(row)), now)
-                seen.add(values["email"], number)
+                row = user_row(layout.values(record.values()), now)
+                seen.add(row["email"], record.line)
             except Rejected as reason:
                 tally.rejected += 1
-                rejects.add(number, str(reason), row if isinstance(row, list) else [])
+                rejects.add(record, str(reason))
                 continue
-            yield Line(number, values)
+            yield row
 
 
-def _rows(stream: Any) -> Iterator[tuple[int, list[str] | csv.Error]]:
-    """Yield each row with the number of its first line; what the reader cannot read comes as its error."""
-    reader = csv.reader(stream, strict=True)
-    while True:
-        first_line = reader.line_num + 1
-        try:
-            yield first_line, next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield first_line, error
+def _layout(file: Iterator[Record]) -> Layout:
+    header = next(file, None)
+    return Layout.of([] if header is None else header.values())
 
 
-def _readable(row: list[str] | csv.Error) -> list[str]:
-    if isinstance(row, csv.Error):
-        raise Rejected(f"It is no CSV: {row}.")
-    return row
-
-
-def _batches(lines: Iterator[Line]) -> Iterator[list[Line]]:
-    batch: list[Line] = []
-    for line in lines:
-        batch.append(line)
-        if len(batch) == ROWS_AT_ONCE:
-            yield batch
-            batch = []
-    if batch:
+def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    while batch := list(islice(rows, ROWS_AT_ONCE)):
         yield batch
-
-
-class Rejects:
-    """A CSV file of line, reason and the row itself; it exists only if something was rejected."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._stream: Any = None
-
-    def __enter__(self) -> Self:
-        self._file.unlink(missing_ok=True)
-        return self
-
-    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
-        if self._stream is not None:
-            self._stream.close()
-
-    def add(self, number: int, reason: str, row: list[str]) -> None:
-        if self._stream is None:
-            self._stream = self._file.open("w", encoding="utf-8", errors="surrogateescape", newline="")
-            csv.writer(self._stream).writerow(["line", "reason", "row"])
-        csv.writer(self._stream).writerow([number, reason, ",".join(row)])
 
 
 class Seen:

@@ -1,6 +1,6 @@
 """The feed of ended sessions, by which every verifier learns within seconds which tokens are void."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from service_chassis.errors import Invalid
 from service_chassis.revocation import Entry, Feed
@@ -19,7 +19,7 @@ class InvalidPosition(Invalid):
 
 def feed(uow: UnitOfWork, after: str | None) -> Feed:
     """Return the sessions ended since the last answer, some of them again. Raises InvalidPosition."""
-    since = None if after is None else _instant(after) - OVERLAP
+    since = None if after is None else _overlapping(after)
     entries = uow.sessions.revocations(since, uow.now)
     return Feed([Entry(entry.session_id, entry.expires_at) for entry in entries], uow.now.isoformat())
 
@@ -30,11 +30,11 @@ def forget(uow: UnitOfWork) -> None:
     uow.sessions.forget_ended(uow.now - timedelta(days=7))
 
 
-def _instant(text: str) -> datetime:
+def _overlapping(position: str) -> datetime:
     try:
-        instant = datetime.fromisoformat(text)
-    except ValueError as error:
+        instant = datetime.fromisoformat(position)
+        if instant.tzinfo is None:
+            raise InvalidPosition
+        return instant.astimezone(UTC) - OVERLAP
+    except (ValueError, OverflowError) as error:
         raise InvalidPosition from error
-    if instant.tzinfo is None:
-        raise InvalidPosition
-    return instant

@@ -28,7 +28,7 @@ def upgrade() -> None:
     _runs()
     op.create_table(
         "run_members",
-        sa.Column("run_number", sa.BigInteger, sa.ForeignKey("runs.number"), primary_key=True),
+        sa.Column("run_number", sa.BigInteger, primary_key=True),
         sa.Column("user_id", sa.Uuid, primary_key=True),
         sa.Column("last_activity_at", UtcDateTime, nullable=False),
         sa.Column("asked", sa.Integer, nullable=False),

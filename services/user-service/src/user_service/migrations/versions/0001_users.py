@@ -29,12 +29,15 @@ def upgrade() -> None:
         sa.Column("deactivated_by_run", sa.Uuid),
         sa.Column("version", sa.Integer, nullable=False),
     )
+    if op.get_bind().dialect.name == "postgresql":
+        # Every sign-in updates a row; room on its page spares the indexes a new entry each time.
+        op.execute("ALTER TABLE users SET (fillfactor = 80)")
     admins = sa.text("role = 'admin'")
     op.create_index("users_admins", "users", ["number"], postgresql_where=admins, sqlite_where=admins)
     op.create_table(
         "user_history",
         sa.Column("id", sa.Uuid, primary_key=True),
-        sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id"), nullable=False, index=True),
+        sa.Column("user_id", sa.Uuid, nullable=False, index=True),
         sa.Column("action", sa.Text, nullable=False),
         sa.Column("reason", sa.Text),
         sa.Column("actor", sa.Text, nullable=False),
