@@ -7,7 +7,7 @@ create() { # create SERVICE PASSWORD
     psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres \
         -v role="$1" -v database="steward_$1" -v password="$2" <<'SQL'
 CREATE ROLE :"role" LOGIN PASSWORD :'password';
-CREATE DATABASE :"database" OWNER :"role";
+CREATE DATABASE :"database" OWNER :"role" TEMPLATE template0 ENCODING 'UTF8';
 REVOKE ALL ON DATABASE :"database" FROM PUBLIC;
 SQL
 }

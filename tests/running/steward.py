@@ -61,6 +61,11 @@ class Steward(ABC):
     def names(self) -> tuple[str, ...]:
         """The processes it consists of."""
 
+    @property
+    def missing(self) -> list[str]:
+        """Return the names of the processes that have ended."""
+        return [name for name, program in self.programs.items() if not program.alive]
+
     @abstractmethod
     def _command(self, name: str) -> tuple[list[object], Mapping[str, str]]:
         """Return the arguments and the environment of a process."""
@@ -73,8 +78,8 @@ class Steward(ABC):
     def _is_ready(self) -> bool: ...
 
     def start(self, *names: str) -> None:
-        """Start the named processes, or all, and wait until everything can be used."""
-        for name in names or self.names:
+        """Start the named processes and wait until everything can be used."""
+        for name in names:
             self.launch(name)
         wait_until(self._up, STARTS_WITHIN, every=0.05)
 
@@ -94,7 +99,7 @@ class Steward(ABC):
 
     def __enter__(self) -> Self:
         try:
-            self.start()
+            self.start(*self.names)
         except BaseException:
             self.close()
             raise

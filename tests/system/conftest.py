@@ -41,8 +41,15 @@ def embedded(tmp_path: Path) -> Iterator[Embedded]:
         yield system
 
 
-@pytest.fixture(scope="module")
-def native(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Iterator[Native]:
-    """A Steward on servers of the module's own, whose processes may be stopped; each test starts them again."""
+@pytest.fixture(scope="session")
+def _native(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Iterator[Native]:
     with Native(tmp_path_factory.mktemp("native"), servers.postgres, servers.rabbitmq.url) as system:
         yield system
+
+
+@pytest.fixture
+def native(_native: Native) -> Iterator[Native]:
+    """A Steward on servers whose processes may be stopped and killed, and run again for the next test."""
+    yield _native
+    _native.start(*_native.missing)
+    leave_none_open(_native)

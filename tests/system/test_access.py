@@ -15,7 +15,6 @@ PATHS = {USER: "/api/v1/users", CLEANUP: "/api/v1/reports"}
 def test_a_manager_who_signed_out_is_refused_everywhere_within_five_seconds(system: Steward) -> None:
     door = manager(system)
     other_device = system.door.showing(door.token)
-    assert statuses(system, door) == {200}
 
     assert door.post("/api/v1/auth/logout").status == 200
 
@@ -25,7 +24,6 @@ def test_a_manager_who_signed_out_is_refused_everywhere_within_five_seconds(syst
 def test_a_manager_who_was_deactivated_is_refused_everywhere_within_five_seconds(system: Steward) -> None:
     door = manager(system)
     user = door.get("/api/v1/users").data[0]
-    assert statuses(system, door) == {200}
 
     assert system.admin.post(f"/api/v1/users/{user['id']}/deactivate", {"reason": "left"}).status == 200
 
@@ -49,7 +47,10 @@ def manager(system: Steward) -> Door:
     email = person("manager", days_away=0).email
     body = {"email": email, "password": PASSWORD, "role": "manager"}
     assert system.admin.post("/api/v1/users", body).status == 201
-    return system.sign_in(email)
+    door = system.sign_in(email)
+    # A process that has just started answers administrators once it has heard which sessions have ended.
+    wait_until(lambda: statuses(system, door) == {200}, WITHIN)
+    return door
 
 
 def doors(system: Steward, door: Door) -> Iterator[tuple[Door, str]]:

@@ -20,8 +20,9 @@ from service_chassis.breaker import Breaker
 from service_chassis.logs import Log, make_log
 from service_chassis.metrics import Metrics
 
-UNDER_WAY = timedelta(seconds=16)
-"""How long requests under way may take when the process ends: the default deadline, and a little."""
+LONGEST_END = timedelta(seconds=16)
+"""How long requests under way may take when the process ends, whatever their deadline; with the grace it stays below
+the 25 s in which the whole process has to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,8 @@ class Gateway:
 
     def make_runner(self) -> DrainingRunner:
         """Return what serves the application and ends without losing a request."""
-        grace = self.settings.drain_grace
-        return DrainingRunner(self.make_app(), self.parts.flow, grace=grace, within=UNDER_WAY)
+        within = min(self.settings.deadline + timedelta(seconds=1), LONGEST_END)
+        return DrainingRunner(self.make_app(), self.parts.flow, grace=self.settings.drain_grace, within=within)
 
 
 def bootstrap(env: Mapping[str, str], registry: CollectorRegistry, stop: threading.Event) -> Gateway:

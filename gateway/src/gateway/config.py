@@ -9,6 +9,7 @@ from gateway.routes import CLEANUP, DELIVERY, TASK, USER
 from service_chassis.settings import MINIMUM_SECRET_LENGTH, Environment
 
 SYMMETRIC = "HS256"
+LONGEST_GRACE = timedelta(seconds=5)
 ALGORITHMS = ("RS256", "ES256", "EdDSA", SYMMETRIC)
 
 
@@ -55,7 +56,7 @@ class Settings:
             cors_origins=frozenset(reader.words("CORS_ALLOWED_ORIGINS")),
             breaker_failures=reader.integer("GATEWAY_BREAKER_FAILURES", default=5, minimum=1),
             breaker_open=reader.seconds("GATEWAY_BREAKER_SECONDS", default=60, minimum=0.1),
-            drain_grace=reader.seconds("GATEWAY_DRAIN_SECONDS", default=0 if reader.demo else 5),
+            drain_grace=_drain_grace(reader),
             log_level=reader.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),
         )
         reader.finish()
@@ -83,6 +84,13 @@ def _is_origin(address: str) -> bool:
     except ValueError:
         return False
     return bool(whole) and not (parts.path or parts.query or parts.fragment or parts.username)
+
+
+def _drain_grace(reader: Environment) -> timedelta:
+    grace = reader.seconds("GATEWAY_DRAIN_SECONDS", default=0 if reader.demo else 5)
+    if grace > LONGEST_GRACE:
+        reader.problems.append(f"GATEWAY_DRAIN_SECONDS must be at most {LONGEST_GRACE.total_seconds():g} seconds.")
+    return grace
 
 
 def _secret(reader: Environment) -> str:

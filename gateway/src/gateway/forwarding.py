@@ -12,7 +12,7 @@ from gateway import headers
 from gateway.bodies import RequestBody
 from gateway.routes import Route
 from gateway.routing import Target
-from gateway.upstream import Call, Reply, Upstream
+from gateway.upstream import Call, Reply, Upstream, UpstreamUnreachable
 from service_chassis.aio import ids_of
 from service_chassis.errors import Unavailable
 
@@ -75,9 +75,10 @@ async def _stream(request: web.Request, reply: Reply, deadline: float) -> web.St
             async for piece in reply.rest.content.iter_any():
                 await response.write(piece)
             await response.write_eof()
-    except (TimeoutError, aiohttp.ClientPayloadError, aiohttp.ClientConnectionError):
+    except (TimeoutError, aiohttp.ClientPayloadError) as error:
         if request.transport is not None:
             request.transport.abort()
+        raise UpstreamUnreachable("The service broke off its answer.") from error
     finally:
         reply.rest.close()
     return response

@@ -21,6 +21,8 @@ WITHIN = timedelta(seconds=2)
 PAUSE = timedelta(seconds=1)
 """How long the issuer is left alone after failures; ended sessions must be known again soon after it is back."""
 LOOK_EVERY = 0.5
+LAST_CALL = 0.5
+"""Seconds each thread is waited for at the end; one that hangs in a call does not keep the process."""
 
 
 class Identity:
@@ -58,7 +60,7 @@ class Identity:
         finally:
             stop.set()
             for thread in threads:
-                await asyncio.to_thread(thread.join)
+                await asyncio.to_thread(thread.join, LAST_CALL)
 
 
 def _keys(settings: Settings, issuer: ServiceClient) -> Keys:

@@ -29,7 +29,7 @@ class Throttle:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let the request pass with the state of its window on the answer, or refuse it."""
-        if self._limit is None or request.path in PROBES:
+        if self._limit is None or request.path.rstrip("/") in PROBES:
             return await handler(request)
         try:
             allowed = await self._hit(self._limit, address(request))

@@ -14,7 +14,7 @@ LIMIT = 100_000
 
 @pytest.fixture
 def gateway(start: Any) -> RunningGateway:
-    return start(GATEWAY_BODY_LIMIT=str(LIMIT), GATEWAY_DEADLINE_SECONDS="1")
+    return start(GATEWAY_BODY_LIMIT=str(LIMIT), GATEWAY_DEADLINE_SECONDS="0.5")
 
 
 def head(token: str, *headers: str) -> bytes:

@@ -75,16 +75,6 @@ def test_a_missing_service_that_nothing_needs_degrades_the_whole(start: Start) -
     assert (health.status, health.json["data"]["status"]) == (200, "degraded")
 
 
-def test_many_who_look_cost_the_services_one_look(gateway: RunningGateway, cleanup: StubService) -> None:
-    assert gateway.get("/status").json["data"]["status"] == "healthy"
-    cleanup.health = (503, "unhealthy")
-
-    at_once = gateway.get("/status").json["data"]["status"]
-    later = wait_until(lambda: (found := gateway.get("/status").json["data"]["status"]) != "healthy" and found)
-
-    assert (at_once, later) == ("healthy", "unhealthy")
-
-
 def test_one_document_describes_what_all_services_offer(
     gateway: RunningGateway, users: UserService, cleanup: StubService
 ) -> None:

@@ -151,4 +151,4 @@ def deliver(service: Service) -> Iterator[Callable[..., None]]:
             assert failures.listed(uow.session, failures.Filter()) == []
 
     yield deliver
-    worker.stop(within=0)
+    worker._parts.broker.close()

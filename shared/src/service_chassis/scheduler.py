@@ -1,8 +1,9 @@
 """Jobs that run every so often, on one active scheduler per service."""
 
+import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,8 +15,8 @@ from service_chassis.logs import Log
 from service_chassis.metrics import Metrics
 from service_chassis.unit_of_work import Units
 
-LOOK_EVERY = 0.2
-STANDBY = 1.0
+LOOK_EVERY = 1.0
+"""Seconds after which a scheduler looks at its lock and at the stop event at the latest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Scheduler:
                 self.active = self._lock.acquire()
                 if self.active:
                     self._run_due(due, tick)
-                self._stop.wait(LOOK_EVERY if self.active else STANDBY)
+                self._stop.wait(_until_next(due) if self.active else LOOK_EVERY)
         finally:
             self.active = False
             self._lock.release()
@@ -105,3 +106,7 @@ class Scheduler:
             except Exception:  # noqa: BLE001  # One failing job must not end the others; it runs again when due.
                 self._log.exception("job_failed", job=job.name)
             return False
+
+
+def _until_next(due: Mapping[str, float]) -> float:
+    return max(0.0, min(LOOK_EVERY, min(due.values(), default=math.inf) - time.monotonic()))

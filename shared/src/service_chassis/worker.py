@@ -259,7 +259,7 @@ class Worker:
         backbone = [Job("outbox.forget", timedelta(minutes=1), self._forget)]
         if self._parts.subscriptions.routes():
             backbone += [
-                Job("failures.retry", timedelta(seconds=1), self.consumer.retry_failed),
+                Job("failures.retry", timedelta(seconds=2), self.consumer.retry_failed),
                 Job("failures.drain_dead", timedelta(seconds=30), self.consumer.drain_dead),
             ]
         return own + backbone

@@ -64,6 +64,10 @@ def test_every_service_describes_its_probes_and_its_own_paths(spec: Any) -> None
         "/livez",
         "/readyz",
         "/api/v1/health",
+        "/api/v1/dead-letters",
+        "/api/v1/dead-letters/{letter_id}",
+        "/api/v1/dead-letters/redrive",
+        "/api/v1/dead-letters/drop",
         "/api/v1/things",
         "/api/v1/things/{thing_id}",
     }
@@ -98,7 +102,10 @@ def test_every_operation_describes_its_errors(spec: Any) -> None:
 
 
 def test_only_schemas_that_are_used_are_described(spec: Any) -> None:
-    assert set(spec["components"]["schemas"]) == {"ErrorAnswer", "Health", "PageMeta", "State", "Thing"}
+    assert set(spec["components"]["schemas"]) == {
+        *("Action", "Affected", "LetterView", "LetterWithBody"),
+        *("ErrorAnswer", "Health", "PageMeta", "State", "Thing"),
+    }
 
 
 def test_a_token_is_needed_except_for_public_views(spec: Any) -> None:
@@ -127,6 +134,10 @@ def test_there_is_no_page_of_documentation(database: Database, clock: ManualCloc
         "/api/v1/health",
         "/metrics",
         "/openapi.json",
+        "/api/v1/dead-letters",
+        "/api/v1/dead-letters/<uuid:letter_id>",
+        "/api/v1/dead-letters/redrive",
+        "/api/v1/dead-letters/drop",
         "/api/v1/things",
         "/api/v1/things/<uuid:thing_id>",
     }

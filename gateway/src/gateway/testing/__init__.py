@@ -1,4 +1,4 @@
-"""What tests stand the gateway between: an issuer, services that do as they are told, and a client that hides nothing."""
+"""What tests put the gateway between: an issuer, services that do as they are told, a client that hides nothing."""
 
 from gateway.testing.client import Answer, Client
 from gateway.testing.issuer import Issuer, SigningKey

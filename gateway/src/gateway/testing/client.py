@@ -5,6 +5,7 @@ import json
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from email.message import Message
 from typing import Any
 
 PATIENCE = 20
@@ -13,7 +14,7 @@ PATIENCE = 20
 @dataclass(frozen=True, slots=True)
 class Answer:
     status: int
-    headers: Mapping[str, str]
+    headers: Message
     body: bytes
 
     @property

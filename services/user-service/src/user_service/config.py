@@ -58,7 +58,7 @@ class Settings:
             password_minimum=reader.integer("PASSWORD_MINIMUM", default=6 if reader.demo else 8, minimum=1),
             argon2_memory_kib=reader.integer("ARGON2_MEMORY_KIB", default=19_456, minimum=8),
             argon2_passes=reader.integer("ARGON2_PASSES", default=2, minimum=1),
-            watermark_interval=reader.seconds("USER_WATERMARK_SECONDS", default=1 if reader.demo else 10, minimum=0.1),
+            watermark_interval=reader.seconds("USER_WATERMARK_SECONDS", default=2 if reader.demo else 10, minimum=0.1),
         )
         weak = settings.password_minimum < 8
         reader.refuse_in_production("PASSWORD_MINIMUM", when=weak, because="passwords need at least 8 characters.")

@@ -24,7 +24,7 @@ LULL = 0.3
 """Seconds without any request after which nobody is expected to come; a connection may be open with none sent yet."""
 TURNS = 3
 """Turns of the loop from an accepted socket to a connection that is known."""
-LAST_CALL = 1.5
+LAST_CALL = 1.0
 """Seconds the framework gives connections that are still busy after that."""
 
 

@@ -16,6 +16,7 @@ from service_chassis import correlation
 from service_chassis.database.paging import LARGEST_NUMBER
 from service_chassis.http import arguments, errors, guard, idempotency, observation, operations
 from service_chassis.http.answer_store import AnswerStore
+from service_chassis.http.dead_letters import dead_letters
 from service_chassis.http.encoding import JsonProvider
 from service_chassis.http.envelope import Answer, Blueprint, ErrorAnswer
 from service_chassis.http.health import Check
@@ -146,7 +147,7 @@ def _register_blueprints(app: Flask, blueprints: Sequence[Blueprint]) -> None:
     api = _Api(app, spec_kwargs={"marshmallow_plugin": MarshmallowPlugin(_schema_name)})
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
     api.spec.options["security"] = [{"bearer": []}]
-    for blueprint in (operations.probes, *blueprints):
+    for blueprint in (operations.probes, dead_letters, *blueprints):
         api.register_blueprint(blueprint)
     app.register_blueprint(operations.plain)
     app.add_url_rule("/openapi.json", "openapi", guard.public(lambda: app.json.response(api.spec.to_dict())))

@@ -88,6 +88,11 @@ def any_due(session: Session, now: datetime) -> bool:
     return session.scalar(select(outbox.c.seq).where(_due(now)).limit(1)) is not None
 
 
+def any_waiting(session: Session) -> bool:
+    """Say whether a row has been set aside, due or not."""
+    return session.scalar(select(outbox.c.seq).where(WAITING).limit(1)) is not None
+
+
 def release_due(session: Session, now: datetime) -> int:
     """Make rows pending again whose time has come; return how many."""
     return changed(session, update(outbox).where(_due(now)).values(state="pending", next_attempt_at=None))

@@ -14,6 +14,8 @@ from service_chassis.metrics import Metrics
 
 ROWS_AT_ONCE = 2_000
 LOOK_EVERY = 1.0
+LOOK_FOR_WAITING_EVERY = 10.0
+"""Seconds between looks for rows set aside when there were none; another relay may have set some aside."""
 
 
 class Relay:
@@ -74,6 +76,8 @@ class Relay:
                 outbox.mark_unroutable(session, numbers[Outcome.UNROUTABLE], now)
             if numbers[Outcome.REFUSED]:
                 outbox.mark_refused(session, numbers[Outcome.REFUSED], now)
+        if numbers[Outcome.UNROUTABLE] or numbers[Outcome.REFUSED]:
+            self._look_again_at = 0.0
         self._warn(numbers)
         return len(rows) - len(numbers[Outcome.UNKNOWN])
 
@@ -89,9 +93,9 @@ class Relay:
         """Let delayed and unroutable rows come back in time, also while there is always something else to publish."""
         if time.monotonic() < self._look_again_at:
             return
-        self._look_again_at = time.monotonic() + LOOK_EVERY
         with self._database.reading() as session:
-            due = outbox.any_due(session, self._clock.now())
+            due, waiting = outbox.any_due(session, self._clock.now()), outbox.any_waiting(session)
+        self._look_again_at = time.monotonic() + (LOOK_EVERY if waiting else LOOK_FOR_WAITING_EVERY)
         if due:
             with self._database.writing() as session:
                 outbox.release_due(session, self._clock.now())

@@ -49,7 +49,7 @@ messages = Table(
 
 Route = tuple[str, str]
 
-LOOK_EVERY = 0.5
+LOOK_EVERY = 1.0
 """Seconds after which a waiting consumer looks for messages of other processes."""
 
 

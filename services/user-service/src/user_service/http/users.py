@@ -6,7 +6,6 @@ from uuid import UUID
 
 from service_chassis.errors import Forbidden
 from service_chassis.http import Blueprint, Page, Paging, allowed, caller, caller_if_any, public
-from service_chassis.permissions import require
 from user_service.http.dependencies import may_manage_users, may_reactivate_users, parts, role_of, uow
 from user_service.http.schemas import HistoryView, NoteBody, RegisterBody, RegisteredView, UserQuery, UserView
 from user_service.model.errors import UserNotFound
@@ -74,7 +73,7 @@ def reactivate_user(body: Mapping[str, Any], user_id: UUID) -> User:
 
 @users.route("/<uuid:user_id>/history")
 @users.response(200, HistoryView(many=True))
+@allowed(may_manage_users)
 def history(user_id: UUID) -> Page[HistoryEntry]:
     """Return who did what to a user, newest first."""
-    require(caller(), may_manage_users)
     return Page.whole(uow().users.history(uow().users.get(user_id).id))

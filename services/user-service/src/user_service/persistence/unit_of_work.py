@@ -1,6 +1,8 @@
 """The unit of work of user-service: the chassis's, with this service's repositories."""
 
+from collections.abc import Collection
 from functools import cached_property
+from uuid import UUID
 
 from service_chassis import correlation
 from service_chassis.ids import uuid7
@@ -27,7 +29,6 @@ class UnitOfWork(ChassisUnitOfWork):
 
     def record(self, actor: str, action: str, user: User, reason: str | None = None) -> None:
         """Add to the history of a user who did what, and why."""
-        ids = correlation.current()
         self.session.add(
             HistoryEntry(
                 id=uuid7(),
@@ -36,6 +37,16 @@ class UnitOfWork(ChassisUnitOfWork):
                 reason=reason,
                 actor=actor,
                 at=self.now,
-                correlation_id=ids.correlation_id if ids else None,
+                correlation_id=_correlation_id(),
             )
         )
+
+    def record_all(self, actor: str, action: str, user_ids: Collection[UUID], reason: str) -> None:
+        """Add the same to the history of each of many users."""
+        same = {"action": action, "reason": reason, "actor": actor, "at": self.now, "correlation_id": _correlation_id()}
+        self.users.record_all(user_ids, same)
+
+
+def _correlation_id() -> str | None:
+    ids = correlation.current()
+    return ids.correlation_id if ids else None

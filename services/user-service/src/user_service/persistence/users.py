@@ -1,6 +1,6 @@
 """Users: looked up one by one, listed page by page, and changed many at a time."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
@@ -104,15 +104,10 @@ class UserRepository:
             .execution_options(synchronize_session=False)
         )
 
-    def record_all(self, ids: Iterable[UUID], *, action: str, reason: str, actor: str, at: datetime) -> None:
+    def record_all(self, ids: Collection[UUID], same: Mapping[str, Any]) -> None:
         """Add one entry to the history of each of many users."""
-        user_ids = list(ids)
-        insert_many(
-            self._session,
-            cast("Table", HistoryEntry.__table__),
-            {"id": [uuid7() for _ in user_ids], "user_id": user_ids},
-            same={"action": action, "reason": reason, "actor": actor, "at": at},
-        )
+        columns = {"id": [uuid7() for _ in ids], "user_id": list(ids)}
+        insert_many(self._session, cast("Table", HistoryEntry.__table__), columns, same=same)
 
     def existing_emails(self, emails: Collection[str]) -> set[str]:
         return set(self._session.scalars(select(User.email).where(among(self._session, User.email, emails))))

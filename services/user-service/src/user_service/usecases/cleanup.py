@@ -17,24 +17,24 @@ def apply_deactivations(uow: UnitOfWork, requests: Iterable[Event], *, tokens_li
     Whoever was active since the plan, is exempt, or is the last admin is left alone; a request that was carried out
     before is answered once more.
     """
-    by_user = {request.data.user_id: request for request in requests}
-    rows = uow.users.locked_many(by_user)
+    by_member = {(request.data.user_id, request.data.run_id): request for request in requests}
+    rows = uow.users.locked_many({user_id for user_id, _ in by_member})
     admins = set(uow.users.active_admins()) if any(row.role == Role.ADMIN for row in rows.values()) else set()
-    accepted: dict[UUID, list[UUID]] = {}
+    accepted: dict[UUID, UUID] = {}
     answers: list[Outgoing] = []
     refusals: list[Outgoing] = []
-    for user_id, request in by_user.items():
-        row, run_id = rows.get(user_id), request.data.run_id
+    for (user_id, run_id), request in by_member.items():
+        row = rows.get(user_id)
         if row is not None and row.deactivated_by_run == run_id:
             answers.append(publications.user_was_deactivated_by_run(row, run_id, request))
-        elif reason := _refusal(row, request.data, admins):
+        elif reason := "already_inactive" if user_id in accepted else _refusal(row, request.data, admins):
             refusals.append(publications.deactivation_refused(user_id, run_id, reason, uow.now, request))
         else:
-            accepted.setdefault(run_id, []).append(user_id)
+            accepted[user_id] = run_id
             admins.discard(user_id)
             answers.append(publications.user_deactivated_by_run(row, run_id, uow.now, request))
-    for run_id, user_ids in accepted.items():
-        _deactivate(uow, user_ids, run_id, tokens_live)
+    for run_id in set(accepted.values()):
+        _deactivate(uow, [user_id for user_id, by in accepted.items() if by == run_id], run_id, tokens_live)
     uow.publish_all(answers)
     uow.publish_all(refusals)
 
@@ -55,4 +55,4 @@ def _deactivate(uow: UnitOfWork, user_ids: list[UUID], run_id: UUID, tokens_live
     actor = f"cleanup-run:{run_id}"
     uow.users.deactivate_all(user_ids, Reason.INACTIVITY, run_id, at=uow.now)
     uow.sessions.end_all(user_ids, reason="deactivated", at=uow.now, tokens_live=tokens_live)
-    uow.users.record_all(user_ids, action="user_deactivated", reason=Reason.INACTIVITY, actor=actor, at=uow.now)
+    uow.record_all(actor, "user_deactivated", user_ids, Reason.INACTIVITY)

@@ -67,9 +67,10 @@ def refresh(uow: UnitOfWork, presented: str, tokens: Tokens) -> TokenPair:
     session = uow.sessions.get(token.session_id)
     if session is None or not tokens.refresh.is_genuine(token, session):
         raise InvalidRefreshToken
+    # The user before the session, as deactivations do, so that one waits for the other and knows what it did.
+    user = uow.users.locked(session.user_id)
     if not uow.sessions.step(session.id, token.counter, at=uow.now):
         _check_grace(uow, token, tokens)
-    user = uow.users.get(session.user_id)
     if not user.is_active:
         raise InvalidRefreshToken
     activity.seen(uow, user, Signal.REFRESH)
