@@ -4,6 +4,7 @@ import click
 
 from bench import backbone as backbone_bench
 from bench import cleanup as cleanup_bench
+from bench import embedded as embedded_bench
 from bench import harness
 
 
@@ -12,7 +13,7 @@ from bench import harness
 def main(context: click.Context) -> None:
     """Measure Steward beside peers doing the same work; without a command, everything."""
     if context.invoked_subcommand is None:
-        for command in (backbone, cleanup):
+        for command in (backbone, cleanup, embedded):
             context.invoke(command)
 
 
@@ -27,10 +28,17 @@ def backbone(events: int, rate: int, seconds: int) -> None:
 
 @main.command()
 @click.option("--sizes", default="50000,100000,200000", show_default=True, help="Users of each run on real servers.")
-@click.option("--embedded", default=200_000, show_default=True, help="Users of the run in the embedded process.")
-def cleanup(sizes: str, embedded: int) -> None:
+@click.option("--in-process", default=200_000, show_default=True, help="Users of the run in the embedded process.")
+def cleanup(sizes: str, in_process: int) -> None:
     """Trigger to report with one event per user, beside the row-by-row loop that tells nobody."""
-    harness.keep("cleanup", cleanup_bench.run(tuple(int(size) for size in sizes.split(",")), embedded))
+    harness.keep("cleanup", cleanup_bench.run(tuple(int(size) for size in sizes.split(",")), in_process))
+
+
+@main.command()
+@click.option("--users", default=100_000, show_default=True, help="Users of the file that is imported.")
+def embedded(users: int) -> None:
+    """Start, idle cost and import of the embedded process."""
+    harness.keep("embedded", embedded_bench.run(users))
 
 
 if __name__ == "__main__":

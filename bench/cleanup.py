@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 import cleanup_service.bootstrap
 import user_service.bootstrap
 from bench import harness
 from bench.peers import cleanup_loop
 from cleanup_service.model.run import Trigger
 from cleanup_service.usecases import runs
-from prometheus_client import CollectorRegistry
-
 from service_chassis.ids import uuid7
 from service_chassis.service import Service
 
@@ -170,4 +170,3 @@ def _stopped(processes: list[subprocess.Popen[str]]) -> None:
         process.terminate()
     for process in processes:
         process.wait(40)
-

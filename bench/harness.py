@@ -29,9 +29,9 @@ def unique(prefix: str) -> str:
     return f"{prefix}{uuid.uuid4().hex[:8]}"
 
 
-def python(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-    """Start this interpreter on a module of the benchmarks."""
-    return subprocess.Popen([sys.executable, *arguments], text=True, env={**os.environ, **(env or {})})
+def python(*arguments: str, env: dict[str, str] | None = None, stdout: int | None = None) -> subprocess.Popen[str]:
+    """Start this interpreter with these arguments."""
+    return subprocess.Popen([sys.executable, *arguments], text=True, env={**os.environ, **(env or {})}, stdout=stdout)
 
 
 def wait_for(
@@ -52,11 +52,13 @@ def wait_for(
 
 
 def peak_rss_mb(pid: int) -> float:
-    """Return the most memory a process has had, in MB (Linux)."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return round(int(line.split()[1]) / 1024, 1)
-    return 0.0
+    """Return the most memory a process has had, in MB (Linux); 0 when it has ended."""
+    return _memory_mb(pid, "VmHWM:")
+
+
+def rss_mb(pid: int) -> float:
+    """Return how much memory a process has, in MB (Linux); 0 when it has ended."""
+    return _memory_mb(pid, "VmRSS:")
 
 
 def cpu_seconds(pid: int) -> float:
@@ -88,3 +90,11 @@ def _commit() -> str:
     found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     dirty = subprocess.run(["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, check=False)
     return found.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+
+
+def _memory_mb(pid: int, field: str) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except FileNotFoundError:
+        return 0.0
+    return next((round(int(line.split()[1]) / 1024, 1) for line in lines if line.startswith(field)), 0.0)

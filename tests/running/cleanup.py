@@ -6,11 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from tests.running.people import Person
-from tests.running.steward import CLEANUP, RUN_WITHIN, USER, Steward
+from tests.running.steward import CLEANUP, RUN_WITHIN, RUNS, USER, Steward
 
 from service_chassis.testing.waiting import wait_until
 
-RUNS = "/api/v1/cleanup/runs"
 LOOK_EVERY = 0.1
 OPEN = {"planned", "running", "awaiting_approval"}
 DEACTIVATED = ("deactivated", None)

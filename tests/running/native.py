@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
-from tests.running.steward import CLEANUP, USER, Steward, answers
+from tests.running.door import Door
+from tests.running.steward import CLEANUP, RUNS, USER, Steward, answers
 
 import cleanup_service.messaging.subscriptions
 import user_service.messaging.subscriptions
@@ -78,7 +79,16 @@ class Native(Steward):
         return f"http://127.0.0.1:{self._ports[name]}"
 
     def _is_ready(self) -> bool:
-        return all(answers(f"{self._address(name)}/readyz") for name in self.programs)
+        ready = all(answers(f"{self._address(name)}/readyz") for name in self.programs)
+        return ready and self._serves(self.admin) and self._knows_ended_sessions(self.admin.at(self.services[CLEANUP]))
+
+    def _serves(self, admin: Door) -> bool:
+        """Say whether the gateway passes on to everybody; it leaves alone for a while whom it could not reach."""
+        return all(admin.get(path, limit=1).status == 200 for path in ("/api/v1/users", RUNS))
+
+    def _knows_ended_sessions(self, admin: Door) -> bool:
+        """Say whether every process of a service answers administrators; which one is asked is left to the system."""
+        return all(admin.get(RUNS, limit=1).status == 200 for _ in range(8))
 
 
 def topology() -> Topology:

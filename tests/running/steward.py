@@ -22,6 +22,7 @@ from service_chassis.testing.servers.process import Guard
 from service_chassis.testing.waiting import wait_until
 
 USER, CLEANUP = "user-service", "cleanup-service"
+RUNS = "/api/v1/cleanup/runs"
 ADMIN = {"email": "admin@example.com", "password": "adminpass"}
 SETTINGS = {
     # Hashing that takes its time is for people who guess passwords; the tests would wait for it hundreds of times.
@@ -31,6 +32,8 @@ SETTINGS = {
     "CLEANUP_INTERVAL_SECONDS": "86400",
     # A run waits for the next watermark before it plans.
     "USER_WATERMARK_SECONDS": "0.2",
+    # A service that was away is asked again at once when it is back.
+    "GATEWAY_BREAKER_SECONDS": "1",
 }
 STARTS_WITHIN = 30.0
 RUN_WITHIN = 60.0

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from gateway import headers
 from gateway.access import Guard
 from gateway.config import Settings
+from gateway.connections import connections
 from gateway.cors import Cors
 from gateway.forwarding import Forwarder
 from gateway.health import Health
@@ -18,7 +19,7 @@ from gateway.openapi import Description
 from gateway.operations import Operations
 from gateway.routing import RouteTable, Target
 from gateway.throttle import Throttle
-from gateway.upstream import Upstream, connections
+from gateway.upstream import Upstream
 from service_chassis.aio import ROUTE, Flow, Observation
 
 IDLE_CLIENT = 75.0

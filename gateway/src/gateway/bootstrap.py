@@ -10,11 +10,12 @@ from prometheus_client import CollectorRegistry
 
 from gateway.app import Parts, make_app
 from gateway.config import Settings
+from gateway.connections import UpstreamFailed
 from gateway.identity import Identity
 from gateway.metrics import UpstreamMetrics
 from gateway.routes import ROUTES
 from gateway.routing import RouteTable
-from gateway.upstream import Upstream, UpstreamFailed
+from gateway.upstream import Upstream
 from service_chassis.aio import DrainingRunner, Flow, Observation
 from service_chassis.breaker import Breaker
 from service_chassis.logs import Log, make_log

@@ -10,9 +10,10 @@ from multidict import CIMultiDict
 
 from gateway import headers
 from gateway.bodies import RequestBody
+from gateway.connections import UpstreamUnreachable
 from gateway.routes import Route
 from gateway.routing import Target
-from gateway.upstream import Call, Reply, Upstream, UpstreamUnreachable
+from gateway.upstream import Call, Reply, Upstream
 from service_chassis.aio import ids_of
 from service_chassis.errors import Unavailable
 

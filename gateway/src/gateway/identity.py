@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from service_chassis.aio import KeysAtHand, LoopVerifier
 from service_chassis.breaker import Breaker
 from service_chassis.clients import ServiceClient
 from service_chassis.clock import SystemClock
+from service_chassis.errors import ServiceError
 from service_chassis.revocation import RevocationList, RevocationPoller, feed_of
 from service_chassis.tokens import Keys, KeySet, SharedSecret, TokenVerifier
 
@@ -22,7 +23,7 @@ PAUSE = timedelta(seconds=1)
 """How long the issuer is left alone after failures; ended sessions must be known again soon after it is back."""
 LOOK_EVERY = 0.5
 LAST_CALL = 0.5
-"""Seconds each thread is waited for at the end; one that hangs in a call does not keep the process."""
+"""Seconds the threads are waited for at the end; one that hangs in a call does not keep the process."""
 
 
 class Identity:
@@ -33,6 +34,7 @@ class Identity:
         breaker = Breaker(USER, open_for=PAUSE)
         self._issuer = ServiceClient(settings.services[USER], breaker=breaker, within=WITHIN)
         self._keys = _keys(settings, self._issuer)
+        self._begun = threading.Event()
         self.revocations = RevocationList(clock)
         verifier = TokenVerifier(
             KeysAtHand(self._keys) if isinstance(self._keys, KeySet) else self._keys,
@@ -45,32 +47,35 @@ class Identity:
 
     @property
     def ready(self) -> bool:
-        return self._keys.loaded
+        return self._begun.is_set() and self._keys.loaded
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Fetch keys and poll for ended sessions, to the very end: requests are served while the process drains."""
+        """Poll for ended sessions and fetch keys, to the very end: requests are served while the process drains."""
         stop = threading.Event()
-        threads = [RevocationPoller(feed_of(self._issuer), self.revocations, stop).start()]
-        if isinstance(self._keys, KeySet):
-            threads.append(threading.Thread(target=_load, args=(self._keys, stop), name="first-keys", daemon=True))
-            threads[-1].start()
+        poller = RevocationPoller(feed_of(self._issuer), self.revocations, stop)
+        watching = threading.Thread(target=self._watch, args=(poller, stop), name="identity", daemon=True)
+        watching.start()
         try:
             yield
         finally:
             stop.set()
-            for thread in threads:
-                await asyncio.to_thread(thread.join, LAST_CALL)
+            await asyncio.to_thread(watching.join, LAST_CALL)
+
+    def _watch(self, poller: RevocationPoller, stop: threading.Event) -> None:
+        # Whoever is told that the gateway is ready may write at once, so the first look comes before that.
+        with suppress(ServiceError):
+            poller.poll_once()
+        self._begun.set()
+        polling = poller.start()
+        while not stop.is_set():
+            if isinstance(self._keys, KeySet):
+                self._keys.load()
+            stop.wait(LOOK_EVERY)
+        polling.join()
 
 
 def _keys(settings: Settings, issuer: ServiceClient) -> Keys:
     if settings.token_secret is not None:
         return SharedSecret(settings.token_secret)
     return KeySet(lambda: issuer.get(JWKS, dict[str, Any]))
-
-
-def _load(keys: KeySet, stop: threading.Event) -> None:
-    """See to it that there are keys before anybody needs them, and again should they ever become too old."""
-    while not stop.is_set():
-        keys.load()
-        stop.wait(LOOK_EVERY)

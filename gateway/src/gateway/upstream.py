@@ -3,8 +3,6 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
@@ -13,49 +11,16 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from gateway.bodies import RequestBody
+from gateway.connections import UNANSWERED, UpstreamFailed, UpstreamTimeout, UpstreamUnreachable
 from gateway.metrics import UpstreamMetrics
 from gateway.retries import RetryBudget
 from service_chassis.breaker import Attempt, Breaker
 from service_chassis.errors import ServiceError
 
-CONNECT_WITHIN = 1.0
-IDLE_CONNECTION = 1.5
-"""Seconds a connection is kept for the next request: less than any service keeps it (gunicorn: 2), or requests would
-now and then be sent into a connection that is just being closed."""
 PAUSE = 0.025
 """The longest pause before an attempt is repeated, in seconds."""
 SHORT = 65_536
 """Answers up to this size are read whole before the client hears of them, so that a broken one is a clean error."""
-
-
-class UpstreamFailed(ServiceError):
-    """A service did not answer as it should."""
-
-    status = 502
-    code = "upstream_unreachable"
-
-
-class UpstreamUnreachable(UpstreamFailed):
-    """The service cannot be reached."""
-
-
-class UpstreamTimeout(UpstreamFailed):
-    """The service did not answer in time."""
-
-    status = 504
-    code = "upstream_timeout"
-
-
-class ConnectionFailed(UpstreamUnreachable):
-    """The service cannot be reached."""
-
-
-class ConnectTimeout(UpstreamTimeout):
-    """The service cannot be reached in time."""
-
-
-UNANSWERED = (ConnectionFailed, ConnectTimeout)
-"""Failures before a single byte of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,29 +113,3 @@ class Upstream:
 def says_it_failed(reply: Reply) -> bool:
     """Say whether an answer tells that the service is in trouble; a 503 that says when to come back is in control."""
     return reply.status >= 500 and not (reply.status == 503 and "Retry-After" in reply.headers)
-
-
-@asynccontextmanager
-async def connections() -> AsyncIterator[aiohttp.ClientSession]:
-    """Open the pool through which everything goes to the services; no answer is followed, unpacked or remembered."""
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_CONNECTION)
-    async with aiohttp.ClientSession(
-        connector=connector,
-        timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_WITHIN),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
-        max_field_size=16_384,
-        middlewares=(_plainly,),
-    ) as session:
-        yield session
-
-
-async def _plainly(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Name failures before any answer in types of ours, or the library would repeat some requests by itself."""
-    try:
-        return await send(request)
-    except aiohttp.ConnectionTimeoutError as error:
-        raise ConnectTimeout from error
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise ConnectionFailed from error

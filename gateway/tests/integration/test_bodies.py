@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from gateway.testing import RunningGateway, UserService
+from gateway.testing.behaviours import hang_reading
 from gateway.testing.client import first_answer
-from gateway.testing.services import hang_reading
 from service_chassis.testing.waiting import wait_until
 
 NOTIFICATIONS = "/api/v1/notifications"

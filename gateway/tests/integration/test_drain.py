@@ -15,8 +15,8 @@ import pytest
 from aiohttp import web
 
 from gateway.testing import Client, LoopThread, RunningGateway, StubService, UserService
+from gateway.testing.behaviours import echo, hang
 from gateway.testing.client import read
-from gateway.testing.services import echo, hang
 from service_chassis.testing.waiting import wait_until
 
 PROFILE = "/api/v1/users/profile"

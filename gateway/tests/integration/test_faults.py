@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.testing import Answer, RunningGateway, StubService, UserService
-from gateway.testing.services import answer, break_off, drip, echo, hang, in_turn, reset
+from gateway.testing.behaviours import answer, break_off, drip, echo, hang, in_turn, reset
 from service_chassis.testing.waiting import wait_until
 
 PROFILE = "/api/v1/users/profile"

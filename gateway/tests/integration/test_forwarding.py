@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from gateway.testing import RunningGateway, StubService, UserService
+from gateway.testing.behaviours import answer, hang
 from gateway.testing.client import read
-from gateway.testing.services import answer, hang
 from service_chassis.testing.waiting import wait_until
 
 PROFILE = "/api/v1/users/profile"

@@ -164,7 +164,7 @@ def test_when_everybody_may_call_nobody_does_with_the_browsers_credentials(start
 def test_what_a_service_says_about_origins_does_not_count(
     gateway: RunningGateway, users: UserService, token: str
 ) -> None:
-    from gateway.testing.services import answer as answering
+    from gateway.testing.behaviours import answer as answering
 
     users.behaves = answering(200, Access_Control_Allow_Origin="*")
 

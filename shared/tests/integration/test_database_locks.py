@@ -96,7 +96,7 @@ class TestLocks:
         assert not holder.acquire()
         assert not holder.acquire()
         other.release()
-        assert holder.acquire()
+        wait_until(holder.acquire)
 
     @only_postgresql
     def test_a_lock_that_cannot_be_asked_for_is_not_held(self, database_url: str, lock: Callable[..., Lock]) -> None:

@@ -43,7 +43,7 @@ def test_a_value_lasts_as_long_as_it_says() -> None:
     async def ask() -> list[int]:
         values = []
         for made.now in (0, 9.9, 10, 10.9, 11):
-            values.append(await value.get())  # noqa: PERF401  # The time moves between the questions.
+            values.append(await value.get())  # The time moves between the questions.
         return values
 
     assert asyncio.run(ask()) == [1, 1, 2, 2, 3]

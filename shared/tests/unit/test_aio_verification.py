@@ -173,7 +173,7 @@ def test_a_key_that_is_not_named_by_a_text_is_not_looked_for(
     keys: KeySet, verifier: LoopVerifier, issuer: Issuer, kid: Any
 ) -> None:
     keys.load()
-    header, payload, signature = token("old").split(".")
+    _, payload, signature = token("old").split(".")
     changed = json.dumps({"alg": "ES256", "typ": "at+jwt", "kid": kid}).encode()
 
     with pytest.raises(InvalidToken):

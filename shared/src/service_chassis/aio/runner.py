@@ -1,29 +1,20 @@
 """Stopping without losing a request: say so first, finish what is under way, then close."""
 
 import asyncio
-import os
-import socket
 import threading
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, Self
 
 from aiohttp import hdrs, web
-from aiohttp.http_exceptions import LineTooLong
 from aiohttp.typedefs import Handler
-from aiohttp.web_protocol import RequestHandler
 
-from service_chassis import correlation
-from service_chassis.aio.answers import BadRequest, HeadersTooLarge, refusal
-from service_chassis.errors import ServiceError
+from service_chassis.aio import doors
+from service_chassis.aio.protocol import Server
 
 LOOK_EVERY = 0.05
 LULL = 0.3
 """Seconds without any request after which nobody is expected to come; a connection may be open with none sent yet."""
-TURNS = 3
-"""Turns of the loop from an accepted socket to a connection that is known."""
 LAST_CALL = 1.0
 """Seconds the framework gives connections that are still busy after that."""
 
@@ -94,12 +85,12 @@ class DrainingRunner(web.AppRunner):
         server = self.server
         if server is None:
             return False
-        listeners = [listener for site in self.sites for listener in _listeners(site)]
-        doors = [_second_handle(listener) for listener in listeners]
-        await _let_in(listeners)
+        listeners = [listener for site in self.sites for listener in doors.listeners(site)]
+        handles = [doors.second_handle(listener) for listener in listeners]
+        await doors.let_in(listeners)
         for site in self.sites:
             await site.stop()
-        for connection in [waiting for door in doors for waiting in _last_in(door)]:
+        for connection in [waiting for handle in handles for waiting in doors.last_in(handle)]:
             await asyncio.get_running_loop().connect_accepted_socket(server, connection)
         return bool(server.connections)
 
@@ -110,78 +101,4 @@ class DrainingRunner(web.AppRunner):
                 return
 
     async def _make_server(self) -> web.Server:
-        return _Server.like(await super()._make_server())
-
-
-def _listeners(site: web.BaseSite) -> Iterable[Any]:
-    # The framework tells its listeners nowhere else; the loop's own type of sockets has little but a number.
-    return getattr(site._server, "sockets", None) or ()  # noqa: SLF001
-
-
-async def _let_in(listeners: Iterable[Any]) -> None:
-    """Accept no more, and give accepted connections their turns; asyncio drops one that is half made at the end."""
-    for listener in listeners:
-        # Other loops than asyncio's do not listen by a reader and make connections whole at once.
-        with suppress(NotImplementedError):
-            asyncio.get_running_loop().remove_reader(listener.fileno())
-    for _ in range(TURNS):
-        await asyncio.sleep(0)
-
-
-def _second_handle(listener: Any) -> socket.socket:
-    """Return another handle of a listener: who waits to be accepted is reset when the last one is closed."""
-    return socket.socket(fileno=os.dup(listener.fileno()))
-
-
-def _last_in(door: socket.socket) -> list[socket.socket]:
-    """Accept everybody who is waiting, and close the door in the same breath."""
-    waiting = []
-    with door, suppress(BlockingIOError):
-        door.setblocking(False)
-        while True:
-            connection, _ = door.accept()
-            connection.setblocking(False)
-            waiting.append(connection)
-    return waiting
-
-
-class _Server(web.Server):
-    """Speaks to connections through our protocol class, for which the framework has no setting."""
-
-    @classmethod
-    def like(cls, server: web.Server) -> Self:
-        made = cls.__new__(cls)
-        vars(made).update(vars(server))
-        return made
-
-    def __call__(self) -> RequestHandler:
-        return _Protocol(self, loop=self._loop, **self._kwargs)
-
-
-class _Protocol(RequestHandler):
-    """Answers what cannot be parsed in the same form as everything else, without repeating any of it."""
-
-    __slots__ = ()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        if request.writer.output_size > 0:
-            return super().handle_error(request, status, exc, message)
-        if status >= 500:
-            self.log_exception("Error handling a request", exc_info=exc)
-        response = refusal(_meaning(status, exc))
-        response.headers["X-Correlation-ID"] = correlation.fresh().correlation_id
-        response.headers[hdrs.CONNECTION] = "close"
-        response.force_close()
-        return response
-
-
-def _meaning(status: int, error: BaseException | None) -> ServiceError:
-    if status >= 500:
-        return ServiceError()
-    return HeadersTooLarge() if isinstance(error, LineTooLong) else BadRequest()
+        return Server.like(await super()._make_server())

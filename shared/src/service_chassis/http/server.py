@@ -6,6 +6,7 @@ from typing import Any
 from cheroot.wsgi import Server
 from flask import Flask, Response, jsonify
 from gunicorn.app.base import BaseApplication
+from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from service_chassis.service import Service
@@ -18,6 +19,26 @@ KEEP_ALIVE = 30
 BROKER_SILENT_AFTER = 30.0
 
 
+class _Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """Takes in what is waiting when it is told to stop, and then nothing more.
+
+    gunicorn's own leaves the socket open until its last answer is out, and what connected meanwhile is reset.
+    """
+
+    def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001  # gunicorn's signature
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                self._take_in(listener)
+                listener.close()
+
+    def _take_in(self, listener: Any) -> None:
+        known = -1
+        while known < self.nr_conns:
+            known = self.nr_conns
+            self.accept(listener)
+
+
 class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -28,7 +49,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "bind": self._service.bind,
             "workers": self._service.web_processes,
             "threads": self._service.web_threads,
-            "worker_class": "gthread",
+            "worker_class": _Worker,
             "graceful_timeout": GRACE,
             "timeout": 30,
             "keepalive": KEEP_ALIVE,

@@ -1,0 +1,131 @@
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from service_chassis.settings import Environment, Profile, SettingsError
+
+DEMO_SECRET = "a secret that everybody knows, and long enough"
+
+
+def problems(env: dict[str, str], read: Callable[[Environment], object]) -> list[str]:
+    """Return what is wrong with an environment from which `read` reads."""
+    environment = Environment(env)
+    read(environment)
+    with pytest.raises(SettingsError) as error:
+        environment.finish()
+    return error.value.problems
+
+
+class TestReading:
+    def test_settings_have_the_type_they_are_read_as(self) -> None:
+        environment = Environment(
+            {
+                "TEXT": " words ",
+                "NUMBER": "7",
+                "SECONDS": "1.5",
+                "DAYS": "30",
+                "YES": "On",
+                "NO": "0",
+                "CHOICE": "blue",
+                "WORDS": "a, b,,c ",
+                "PATH": "/some/where",
+            }
+        )
+
+        assert environment.text("TEXT") == "words"
+        assert environment.integer("NUMBER", default=1) == 7
+        assert environment.seconds("SECONDS", default=1) == timedelta(seconds=1.5)
+        assert environment.days("DAYS", default=1) == timedelta(days=30)
+        assert environment.boolean("YES", default=False) is True
+        assert environment.boolean("NO", default=True) is False
+        assert environment.choice("CHOICE", ("red", "blue"), default="red") == "blue"
+        assert environment.words("WORDS") == ("a", "b", "c")
+        assert environment.path("PATH", default="/") == Path("/some/where")
+        environment.finish()
+
+    def test_what_is_not_given_or_empty_has_its_default(self) -> None:
+        environment = Environment({"TEXT": "", "NUMBER": " "})
+
+        assert environment.text("TEXT", default="x") == "x"
+        assert environment.integer("NUMBER", default=7) == 7
+        assert environment.boolean("MISSING", default=True) is True
+        assert environment.words("MISSING", default=("a",)) == ("a",)
+        assert environment.optional("MISSING") is None
+        environment.finish()
+
+    def test_every_mistake_is_reported_at_once(self) -> None:
+        def read(environment: Environment) -> None:
+            environment.text("NAME")
+            environment.integer("COUNT", default=1)
+            environment.integer("PORT", default=1, maximum=65_535)
+            environment.seconds("WAIT", default=1)
+            environment.boolean("FLAG", default=False)
+            environment.choice("COLOUR", ("red", "blue"), default="red")
+
+        env = {"COUNT": "many", "PORT": "70000", "WAIT": "-1", "FLAG": "perhaps", "COLOUR": "green"}
+
+        found = problems(env, read)
+
+        assert [problem.split()[0] for problem in found] == ["NAME", "COUNT", "PORT", "WAIT", "FLAG", "COLOUR"]
+        assert "'many'" in found[1]
+        assert "between 0 and 65535" in found[2]
+
+    @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e300"])
+    def test_a_duration_that_is_none_is_a_mistake_like_any_other(self, value: str) -> None:
+        found = problems({"WAIT": value}, lambda environment: environment.seconds("WAIT", default=1))
+
+        assert len(found) == 1
+        assert found[0].startswith("WAIT must be")
+
+    def test_the_message_lists_all_mistakes(self) -> None:
+        error = SettingsError(["A is required.", "B is required."])
+
+        assert str(error) == "The settings are not valid:\n  - A is required.\n  - B is required."
+
+
+class TestProfiles:
+    def test_the_demo_profile_needs_no_secret_of_its_own(self) -> None:
+        environment = Environment({})
+
+        assert environment.profile is Profile.DEMO
+        assert environment.secret("SECRET", demo=DEMO_SECRET) == DEMO_SECRET
+        environment.refuse_in_production("DEBUG", when=True, because="it shows too much.")
+        environment.finish()
+
+    @pytest.mark.parametrize(
+        ("secret", "complaint"),
+        [({}, "required"), ({"SECRET": DEMO_SECRET}, "demo value"), ({"SECRET": "short"}, "at least 32 characters")],
+    )
+    def test_production_refuses_a_secret_that_is_missing_known_or_short(
+        self, secret: dict[str, str], complaint: str
+    ) -> None:
+        env = {"STEWARD_PROFILE": "production", **secret}
+
+        (found,) = problems(env, lambda environment: environment.secret("SECRET", demo=DEMO_SECRET))
+
+        assert complaint in found
+
+    def test_production_takes_a_long_secret_of_its_own(self) -> None:
+        environment = Environment({"STEWARD_PROFILE": "production", "SECRET": "s" * 32})
+
+        assert environment.secret("SECRET", demo=DEMO_SECRET) == "s" * 32
+        environment.finish()
+
+    def test_production_refuses_what_is_unsafe(self) -> None:
+        def read(environment: Environment) -> None:
+            environment.refuse_in_production("DEBUG", when=True, because="it shows too much.")
+            environment.refuse_in_production("OTHER", when=False, because="of nothing.")
+
+        found = problems({"STEWARD_PROFILE": "production"}, read)
+
+        assert found == ["DEBUG is refused in production: it shows too much."]
+
+    def test_a_profile_nobody_knows_is_a_mistake_and_none_of_its_secrets_are_the_demo_ones(self) -> None:
+        def read(environment: Environment) -> None:
+            environment.secret("SECRET", demo=DEMO_SECRET)
+
+        found = problems({"STEWARD_PROFILE": "prodution"}, read)
+
+        assert [problem.split()[0] for problem in found] == ["STEWARD_PROFILE", "SECRET"]
