@@ -44,6 +44,14 @@ class CleanupRun:
     def status(self) -> str:
         return str(self.view["status"])
 
+    @property
+    def settled(self) -> int:
+        """Return how many members have an outcome, as the database has it, whether or not anything runs."""
+        query = (
+            "SELECT count(*) FROM run_members JOIN runs ON number = run_number WHERE slot = 1 AND outcome IS NOT NULL"
+        )
+        return int(self.system.value(CLEANUP, query))
+
     def approve(self) -> None:
         assert self.system.admin.post(f"{RUNS}/{self.id}/approve").status == 200
 

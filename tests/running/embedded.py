@@ -35,12 +35,15 @@ class Embedded(Steward):
     def process(self) -> Program:
         return self.programs[PROCESS]
 
-    def _command(self, _: str) -> tuple[list[object], Mapping[str, str]]:
+    def launch(self, name: str) -> Program:
         self._started += 1
+        return super().launch(name)
+
+    def _command(self, _: str) -> tuple[list[object], Mapping[str, str]]:
         return ["-m", "devstack", "run", "--port", self._port, "--data", self._data], {}
 
     def _environment(self, service: str) -> dict[str, str]:
         return {"STEWARD_DATA": str(self._data), "DATABASE_URL": f"sqlite:///{self._data / service}.db"}
 
     def _is_ready(self) -> bool:
-        return self.process.count("ready at") == self._started
+        return self.process.text().count("is ready at") == self._started

@@ -72,16 +72,16 @@ class Program:
     def resume(self) -> None:
         thaw_tree(self.pid)
 
-    def count(self, text: str) -> int:
-        """Return how often a text is in its log."""
-        return self._log.read_text(errors="replace").count(text)
+    def text(self) -> str:
+        """Return its output, and that of those that ran before it under the same name."""
+        return self._log.read_text(errors="replace")
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return the structured lines of its log, also of those that ran before it with the same log."""
-        return [json.loads(line) for line in self._log.read_text(errors="replace").splitlines() if line[:1] == "{"]
+        """Return what of its output is structured log."""
+        return [json.loads(line) for line in self.text().splitlines() if line[:1] == "{" and line[-1:] == "}"]
 
     def last_lines(self) -> str:
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-20:])
+        return "\n".join(self.text().splitlines()[-20:])
 
     def __str__(self) -> str:
         return self._log.stem

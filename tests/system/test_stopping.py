@@ -5,10 +5,10 @@ from tests.conftest import Figure
 from tests.running.cleanup import CleanupRun
 from tests.running.embedded import PROCESS, Embedded
 from tests.running.load import Load, registered, registrations
-from tests.running.native import CLEANUP_WEB, CLEANUP_WORKER, GATEWAY, USER_WEB, USER_WORKER, Native
+from tests.running.native import CLEANUP_WEB, GATEWAY, USER_WEB, WORKERS, Native
 from tests.running.people import crowd
 from tests.running.settled import assert_reconciled, assert_settled
-from tests.running.steward import CLEANUP, USER
+from tests.running.steward import CLEANUP, RUNS, USER
 
 from service_chassis.testing.waiting import wait_until
 
@@ -17,13 +17,10 @@ WARM = 30
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("name", [GATEWAY, USER_WEB])
-def test_a_web_process_does_what_it_has_accepted_before_it_ends(native: Native, name: str, figure: Figure) -> None:
-    address = native.gateway if name == GATEWAY else native.services[USER]
-
-    with registrations(native.door.at(address)) as load:
+def test_the_gateway_does_what_it_has_accepted_before_it_ends(native: Native, figure: Figure) -> None:
+    with registrations(native.door) as load:
         wait_until(lambda: len(load.done) > WARM)
-        seconds = native.programs[name].terminate()
+        seconds = native.programs[GATEWAY].terminate()
         wait_until(lambda: load.refused > 0)
 
     figure("to stop", seconds)
@@ -32,22 +29,28 @@ def test_a_web_process_does_what_it_has_accepted_before_it_ends(native: Native, 
 
 
 @pytest.mark.servers
-def test_a_service_that_ends_behind_the_gateway_leaves_nobody_with_a_wrong_answer(native: Native) -> None:
-    with registrations(native.door) as load:
-        wait_until(lambda: len(load.done) > WARM)
-        native.programs[USER_WEB].terminate()
-        wait_until(lambda: load.failed)
+def test_a_service_does_what_it_has_accepted_before_it_ends_also_behind_the_gateway(
+    native: Native, figure: Figure
+) -> None:
+    behind = native.door.at(native.services[USER])
 
-    assert {answer.error for answer in load.failed.values()} <= {"upstream_unreachable", "circuit_open"}
-    assert load.broken == {}
-    assert registered(native, load) == load.done
+    with registrations(behind) as direct, registrations(native.door) as through:
+        wait_until(lambda: min(len(direct.done), len(through.done)) > WARM)
+        seconds = native.programs[USER_WEB].terminate()
+        wait_until(lambda: direct.refused > 0 and through.failed)
+
+    figure("to stop", seconds)
+    assert direct.failed == direct.broken == through.broken == {}
+    assert {answer.error for answer in through.failed.values()} <= {"upstream_unreachable", "circuit_open"}
+    assert registered(native, direct) == direct.done
+    assert registered(native, through) == through.done
 
 
 @pytest.mark.servers
-def test_the_web_of_a_service_that_is_only_read_answers_all_it_has_accepted(native: Native, figure: Figure) -> None:
+def test_a_service_that_is_only_read_answers_all_it_has_accepted(native: Native, figure: Figure) -> None:
     admin = native.admin.at(native.services[CLEANUP])
 
-    with Load(lambda _: admin.get("/api/v1/cleanup/runs")) as load:
+    with Load(lambda _: admin.get(RUNS)) as load:
         wait_until(lambda: len(load.done) > WARM)
         seconds = native.programs[CLEANUP_WEB].terminate()
         wait_until(lambda: load.refused > 0)
@@ -57,19 +60,20 @@ def test_the_web_of_a_service_that_is_only_read_answers_all_it_has_accepted(nati
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize("name", [USER_WORKER, CLEANUP_WORKER])
-def test_a_worker_that_ends_in_the_middle_of_a_run_loses_nothing(native: Native, name: str, figure: Figure) -> None:
+def test_workers_that_end_in_the_middle_of_a_run_lose_nothing(native: Native, figure: Figure) -> None:
     people = crowd(2_000, inactive=0.8)
     native.take_in(people)
 
     with registrations(native.door) as load:
         run = CleanupRun.triggered(native)
         wait_until(lambda: run.view["deactivated"] > 0, 30)
-        seconds = native.programs[name].terminate()
-        native.start(name)
+        for name in WORKERS:
+            figure(f"to stop {name}", native.programs[name].terminate())
+        interrupted = run.status
+        native.start(*WORKERS)
         run.finished()
 
-    figure("to stop", seconds)
+    assert interrupted == "running"
     assert load.failed == load.broken == {}
     assert registered(native, load) == load.done
     assert_reconciled(run, people)
@@ -87,6 +91,7 @@ def test_the_embedded_process_does_what_it_has_accepted_and_goes_on_after_its_re
         wait_until(lambda: run.view["deactivated"] > 0, 30)
         seconds = embedded.process.terminate()
         wait_until(lambda: load.refused > 0)
+
     embedded.start(PROCESS)
     run.finished()
 

@@ -75,8 +75,8 @@ def run(env: Mapping[str, str], procfile: Path, port: int, announce: Callable[[]
         _create_database(database_url(env["DATABASE_URL"], service))
     env |= addresses(env)
     honcho.manager.KILL_WAIT = STOP_WITHIN
-    origins = [*(env[f"{service.upper()}_SERVICE_URL"] for service in SERVICES), f"http://127.0.0.1:{port}"]
-    processes = Processes(lambda: _wait_until_ready(origins, announce))
+    gateway, services = f"http://127.0.0.1:{port}", [env[f"{service.upper()}_SERVICE_URL"] for service in SERVICES]
+    processes = Processes(lambda: _wait_until_ready(gateway, services, announce))
     for name, command in parse_procfile(procfile.read_text()).processes.items():
         processes.add_process(name, command, env=environment(name, env))
     processes.loop()
@@ -165,14 +165,24 @@ def _administering(url: URL) -> psycopg.Connection[tuple[object, ...]]:
     return psycopg.connect(_text(url.set(database="postgres")), autocommit=True, connect_timeout=ANSWERS_WITHIN)
 
 
-def _wait_until_ready(origins: Sequence[str], announce: Callable[[], None]) -> None:
-    while not all(_answers(f"{origin}/readyz") for origin in origins):
+def _wait_until_ready(gateway: str, services: Sequence[str], announce: Callable[[], None]) -> None:
+    """Wait for the services first, because asking for them in vain fills the log."""
+    while not all(map(_listens, services)):
         time.sleep(0.1)
+    while not _answers(f"{gateway}/api/v1/health"):
+        time.sleep(0.25)
     announce()
 
 
+def _listens(origin: str) -> bool:
+    parts = urlsplit(origin)
+    with suppress(OSError), socket.create_connection((parts.hostname, parts.port), ANSWERS_WITHIN):
+        return True
+    return False
+
+
 def _answers(url: str) -> bool:
-    with suppress(OSError, http.client.HTTPException), urllib.request.urlopen(url, timeout=2):  # noqa: S310  # ours
+    with suppress(OSError, http.client.HTTPException), urllib.request.urlopen(url, timeout=5):  # noqa: S310  # ours
         return True
     return False
 

@@ -70,7 +70,7 @@ class Environment:
 
     def seconds(self, name: str, *, default: float, minimum: float = 0) -> timedelta:
         """Return a duration given in seconds."""
-        value = self._parsed(name, default, float, "a number of seconds")
+        value = self._parsed(name, default, _duration, "a number of seconds")
         if value < minimum:
             self.problems.append(f"{name} must be at least {minimum:g} seconds, not {value:g}.")
         return timedelta(seconds=value)
@@ -150,6 +150,11 @@ class Environment:
             return default
         try:
             return parse(given)
-        except ValueError:
+        except (ValueError, OverflowError):
             self.problems.append(f"{name} must be {expected}, not {given!r}.")
             return default
+
+
+def _duration(given: str) -> float:
+    """Return a number of seconds that is a duration; raises ValueError or OverflowError for what is not."""
+    return timedelta(seconds=float(given)).total_seconds()

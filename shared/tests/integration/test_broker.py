@@ -1,5 +1,14 @@
-from service_chassis.testing.conformance.broker import BrokerConformance
+from service_chassis.testing.conformance.broker import PublishingConformance, RoutingConformance
+from service_chassis.testing.conformance.broker_consuming import ConsumingConformance
 
 
-class TestBroker(BrokerConformance):
+class TestPublishing(PublishingConformance):
+    pass
+
+
+class TestRouting(RoutingConformance):
+    pass
+
+
+class TestConsuming(ConsumingConformance):
     pass

@@ -1,6 +1,8 @@
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -14,8 +16,10 @@ from service_chassis.testing.conformance.backbone import Backbone, delivered
 from service_chassis.testing.conformance.enduring import OutageConformance, consumption
 from service_chassis.testing.conformance.sample import QUEUE, Deposited, always_failing, apply
 from service_chassis.testing.plugin import any_broker, only_postgresql, only_sqlite
+from service_chassis.testing.proxy import Proxy
 from service_chassis.testing.waiting import wait_until
 from service_chassis.unit_of_work import UnitOfWork
+from service_chassis.worker import Loop
 
 
 class TestOutages(OutageConformance):
@@ -137,6 +141,28 @@ class TestConflictsOnPostgreSQL:
 
         assert wait_until(lambda: backbone.broker.depth(QUEUE) == 2)
         assert backbone.outbox() == {}
+
+
+@only_postgresql
+@any_broker
+class TestTwoRelays:
+    def test_the_other_takes_over_when_the_first_has_lost_its_connection(
+        self, backbone: Backbone, database_url: str
+    ) -> None:
+        backbone.consumer(on(Deposited, apply))
+        with Proxy(database_url) as proxy, closing(Database(proxy.url)) as distant:
+            first, second = backbone.new_relay(database=distant), backbone.new_relay()
+            loops = [Loop("relay", relay.run, backbone.log, backbone.stop) for relay in (first, second)]
+            loops[0].start()
+            wait_until(lambda: not second.lock.acquire())
+            loops[1].start()
+
+            proxy.cut()
+
+            backbone.publish(Deposited("anna"))
+            wait_until(lambda: backbone.outbox() == {})
+            backbone.stop.set()
+            assert all(loop.join(time.monotonic() + 10) for loop in loops)
 
 
 @only_sqlite

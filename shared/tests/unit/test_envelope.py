@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from uuid import UUID
@@ -174,9 +175,6 @@ class TestDecoding:
         body = good[:at] + data.draw(st.binary(max_size=3)) + good[at + data.draw(st.integers(0, 3)) :]
         delivery = Delivery(0, "", Deposited.exchange, Deposited.type, SINGLE, body)
 
-        try:
+        with suppress(Unreadable, NotSubscribed):
             incoming = read(delivery, Subscriptions([on(Deposited, apply)], CATALOGUE))
-        except (Unreadable, NotSubscribed) as refused:
-            assert str(refused)
-        else:
             assert incoming.events[0].id == incoming.inbox_id

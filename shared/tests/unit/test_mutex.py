@@ -1,6 +1,8 @@
 import threading
 from pathlib import Path
 
+import pytest
+
 from service_chassis.database.mutex import FairMutex, writer_mutex
 from service_chassis.testing.waiting import wait_until
 
@@ -76,6 +78,16 @@ def test_an_error_inside_lets_the_next_one_in() -> None:
 
     with mutex:
         assert mutex._held
+
+
+def test_a_thread_that_would_wait_for_itself_is_told_so() -> None:
+    mutex = FairMutex()
+
+    with mutex, pytest.raises(RuntimeError, match="wait for itself"), mutex:
+        pass
+
+    with mutex:
+        pass
 
 
 def test_a_file_has_one_mutex_however_it_is_named(tmp_path: Path) -> None:

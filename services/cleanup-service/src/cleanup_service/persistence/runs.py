@@ -1,6 +1,6 @@
 """Runs and their members."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -97,15 +97,11 @@ class RunRepository:
         values = {"outcome": Outcome.FAILED, "reason": NO_ANSWER, "outcome_at": at}
         return changed(self._session, update(Member).where(silent).values(values))
 
-    def settle(
-        self, run_id: UUID, ids: Sequence[UUID], outcome: Outcome, reason: str | None, *, at: datetime
-    ) -> Run | None:
-        """Note the outcome of members that have none, or none but silence; return the run if it is ours."""
-        run = self._session.scalar(select(Run).where(Run.id == run_id))
-        if run is not None:
-            unsettled = Member.outcome.is_(None) | (Member.reason == NO_ANSWER)
-            self._update(run.number, ids, unsettled, outcome=outcome, reason=reason, outcome_at=at)
-        return run
+    def settle(self, run_id: UUID, ids: Collection[UUID], answer: Mapping[str, Any]) -> bool:
+        """Note the answer of members that have none, or none but silence; say whether that changed anything."""
+        number = self._session.scalar(select(Run.number).where(Run.id == run_id))
+        unsettled = Member.outcome.is_(None) | (Member.reason == NO_ANSWER)
+        return number is not None and self._update(number, ids, unsettled, **answer) > 0
 
     def has_unanswered(self, run: Run) -> bool:
         silent = select(Member.user_id).where(Member.run_number == run.number, Member.outcome.is_(None)).limit(1)
@@ -116,25 +112,26 @@ class RunRepository:
         counts = select(Member.outcome, func.count()).where(
             Member.run_number == run.number, Member.outcome.is_not(None)
         )
-        return dict(self._session.execute(counts.group_by(Member.outcome)).tuples().all())  # type: ignore[arg-type]  # None is excluded
+        return {str(outcome): count for outcome, count in self._session.execute(counts.group_by(Member.outcome))}
 
     def reasons(self, run: Run) -> dict[str, int]:
         """Return how many members were refused or failed for which reason."""
         counts = select(Member.reason, func.count()).where(Member.run_number == run.number, Member.reason.is_not(None))
-        return dict(self._session.execute(counts.group_by(Member.reason)).tuples().all())  # type: ignore[arg-type]  # None is excluded
+        return {str(reason): count for reason, count in self._session.execute(counts.group_by(Member.reason))}
 
     def members_page(self, run: Run, paging: Paging) -> Page[Member]:
         """Return a piece of the list of a run's members. Raises InvalidCursor."""
         members = select(Member).where(Member.run_number == run.number)
         return fetch_page(self._session, members, ascending(Member.user_id), paging)
 
-    def _update(self, number: int, ids: Collection[UUID], *conditions: Any, **values: Any) -> None:
+    def _update(self, number: int, ids: Collection[UUID], *conditions: Any, **values: Any) -> int:
         members = (Member.run_number == number) & among(self._session, Member.user_id, ids)
-        statement = update(Member).where(members, *conditions)
-        self._session.execute(statement.values(**values).execution_options(synchronize_session=False))
+        statement = update(Member).where(members, *conditions).values(**values)
+        return changed(self._session, statement.execution_options(synchronize_session=False))
 
     def _found(self, query: Select[Run]) -> Run:
-        run = self._session.scalar(query)
+        # As it stands now, also when this transaction has seen it before and waited since.
+        run = self._session.scalar(query, execution_options={"populate_existing": True})
         if run is None:
             raise RunNotFound
         return run

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from cleanup_service.messaging import publications
-from cleanup_service.model.run import Outcome, Run
+from cleanup_service.model.run import Outcome
 from cleanup_service.persistence.unit_of_work import UnitOfWork
 from service_chassis.messaging.envelope import Event
 
@@ -30,12 +30,14 @@ def note_refused(uow: UnitOfWork, events: Sequence[Event]) -> None:
 
 
 def _settle(uow: UnitOfWork, run_id: UUID, user_ids: list[UUID], outcome: Outcome, reason: str | None) -> None:
-    run = uow.runs.settle(run_id, sorted(user_ids), outcome, reason, at=uow.now)
-    if run is not None and not run.is_open:
-        _amend(uow, run)
+    answer = {"outcome": outcome, "reason": reason, "outcome_at": uow.now}
+    if uow.runs.settle(run_id, sorted(user_ids), answer) and not uow.runs.get(run_id).is_open:
+        _amend(uow, run_id)
 
 
-def _amend(uow: UnitOfWork, run: Run) -> None:
+def _amend(uow: UnitOfWork, run_id: UUID) -> None:
     """Correct the report of a closed run, because an answer came late."""
+    # Locked before it is counted: of two late answers at once the second has to count the first.
+    run = uow.runs.locked(run_id)
     run.count(uow.runs.outcomes(run))
     uow.publish(publications.run_completed(run))

@@ -35,8 +35,8 @@ def start(
 
 
 def start_when_due(uow: UnitOfWork, policy: Policy, interval: timedelta, since: datetime) -> None:
-    """Open a scheduled run when none is open and the last one, or `since`, is an interval ago."""
-    last = max(uow.runs.latest_start() or since, since)
+    """Open a scheduled run when none is open and the last one, or `since` where there was none, is an interval ago."""
+    last = uow.runs.latest_start() or since
     if uow.now - last >= interval and uow.runs.open_run() is None:
         start(uow, policy, Trigger.SCHEDULE)
 
@@ -105,18 +105,15 @@ def _await_answers(uow: UnitOfWork, run: Run) -> bool:
     if run.asked_all_at is None or uow.now - run.asked_all_at < ANSWER_WITHIN:
         return False
     silent = uow.runs.unanswered(run, asked=0, limit=ASK_AT_ONCE)
-    if silent:
-        _request(uow, run, silent)
-        uow.runs.asked_again(run, silent)
-        return True
-    if not _asked_again_recently(uow, run):
+    if not silent:
         uow.runs.give_up(run, at=uow.now)
         _complete(uow, run)
-    return False
-
-
-def _asked_again_recently(uow: UnitOfWork, run: Run) -> bool:
-    return run.asked_all_at is not None and uow.now - run.asked_all_at < 2 * ANSWER_WITHIN
+        return False
+    _request(uow, run, silent)
+    uow.runs.asked_again(run, silent)
+    if not uow.runs.unanswered(run, asked=0, limit=1):
+        run.asked_all_at = uow.now
+    return True
 
 
 def _request(uow: UnitOfWork, run: Run, members: list[UUID]) -> None:

@@ -107,14 +107,14 @@ class Backbone:
             stop=self.stop,
         )
 
-    def new_relay(self, *, database: Database | None = None, stop: threading.Event | None = None) -> Relay:
+    def new_relay(self, *, database: Database | None = None, broker: Any = None) -> Relay:
         return Relay(
             database or self.database,
-            self.broker,
+            broker or self.broker,
             self.clock,
             log=self.log,
             metrics=self.metrics,
-            stop=stop or self.stop,
+            stop=self.stop,
         )
 
     def worker(self, *subscriptions: Subscription, jobs: Iterable[Job | UnitJob] = ()) -> Worker:

@@ -25,6 +25,7 @@ class ParkedConformance:
             ({"body": ("/sample-service", "/other-service")}, "foreign_source"),
             ({"exchange": "other.events"}, "foreign_source"),
             ({"body": ('"amount":1', '"amount":"much"')}, "invalid_data"),
+            ({"body": (b'"account":"bad"', b'"account":"\xff"')}, "invalid_data"),
             ({"body": ('"time":"2030-01-15T12:00:00Z"', '"time":"2030-01-15T12:00:00"')}, "undecodable"),
             ({"body": b"\x00\xff\xfe no text"}, "undecodable"),
             ({"body": b"no JSON"}, "undecodable"),
@@ -148,7 +149,7 @@ def broken_as(delivery: Delivery, broken: dict[str, Any]) -> Delivery:
     """Return the delivery with other parts; a pair for the body is what to replace in it by what."""
     body = broken.get("body", delivery.body)
     if isinstance(body, tuple):
-        old, new = body
-        assert old.encode() in delivery.body
-        body = delivery.body.replace(old.encode(), new.encode())
+        old, new = (part.encode() if isinstance(part, str) else part for part in body)
+        assert old in delivery.body
+        body = delivery.body.replace(old, new)
     return dataclasses.replace(delivery, **{**broken, "body": body})

@@ -1,15 +1,17 @@
 """How events get from a commit to the broker, on whichever database and broker."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from service_chassis.database import Database
 from service_chassis.messaging import outbox, relay
+from service_chassis.messaging.broker import Broker, Message, Outcome
 from service_chassis.messaging.envelope import BATCH_LIMIT, Outgoing
 from service_chassis.messaging.subscriptions import on
 from service_chassis.messaging.tables import outbox as outbox_table
@@ -202,6 +204,18 @@ class RelayConformance:
 
         assert backbone.outbox() == {}
 
+    def test_two_relays_at_the_same_rows_publish_twice_and_no_effect_happens_twice(self, backbone: Backbone) -> None:
+        consumer = backbone.consumer(on(Deposited, apply))
+        backbone.publish(Deposited("anna"), Deposited("bert"))
+        other = backbone.new_relay()
+        delayed = Delayed(backbone.broker, meanwhile=other.publish_pending)
+
+        assert backbone.new_relay(broker=delayed).publish_pending() == 2
+
+        backbone.consume(consumer, 4)
+        assert backbone.effects() == ["anna", "bert"]
+        assert backbone.outbox() == {}
+
     def test_of_two_relays_one_publishes_until_it_ends(self, backbone: Backbone, database_url: str) -> None:
         backbone.broker.declare(EVERYTHING)
         other = Database(database_url)
@@ -215,6 +229,21 @@ class RelayConformance:
             backbone.publish(Deposited("bert"))
             wait_until(lambda: backbone.outbox() == {})
         other.close()
+
+
+class Delayed:
+    """A broker to which something else happens before each publication."""
+
+    def __init__(self, broker: Broker, meanwhile: Callable[[], object]) -> None:
+        self._broker = broker
+        self._meanwhile = meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._broker, name)
+
+    def publish(self, messages: Sequence[Message], timeout: float = 10) -> list[Outcome]:
+        self._meanwhile()
+        return self._broker.publish(messages, timeout)
 
 
 class running:  # noqa: N801  # used as a context manager, like contextlib's own

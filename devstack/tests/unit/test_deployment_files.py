@@ -1,0 +1,94 @@
+"""What operators deploy with, held against the code it speaks of."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from honcho.environ import parse_procfile
+
+import cleanup_service.config
+import gateway.config
+import user_service.config
+
+ROOT = Path(__file__).parents[3]
+READERS = {
+    "user-web": user_service.config.Settings.read,
+    "user-worker": user_service.config.Settings.read,
+    "cleanup-web": cleanup_service.config.Settings.read,
+    "cleanup-worker": cleanup_service.config.Settings.read,
+    "gateway": gateway.config.Settings.read,
+}
+LEFT_OUT = {
+    # Data is in servers there.
+    "STEWARD_DATA",
+    # A web process needs no broker, and each process listens on the one address it has.
+    "BROKER_URL",
+    "USER_SERVICE_BIND",
+    "USER_WORKER_BIND",
+    "CLEANUP_SERVICE_BIND",
+    "CLEANUP_WORKER_BIND",
+    # These come with their services.
+    "TASK_SERVICE_URL",
+    "DELIVERY_SERVICE_URL",
+}
+
+
+class Asked(dict[str, str]):
+    """An environment that remembers what it was asked for."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.names: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.names.add(key)
+        return super().get(key, default)
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return dict(yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"])
+
+
+@pytest.fixture(scope="module")
+def example() -> dict[str, str]:
+    """The settings of the example, also those that are commented out."""
+    lines = re.findall(r"^(#?)([A-Z0-9_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    return {name: "" if commented else value for commented, name, value in lines}
+
+
+def asked_for(read: Callable[[Mapping[str, str]], Any]) -> set[str]:
+    # A token signed with a secret needs one setting more.
+    env = Asked({"JWT_ALGORITHM": "HS256", "JWT_SECRET": "x" * 32})
+    read(env)
+    return env.names
+
+
+@pytest.mark.parametrize("process", READERS)
+def test_every_setting_is_in_the_example(process: str, example: dict[str, str]) -> None:
+    assert asked_for(READERS[process]) <= example.keys()
+
+
+@pytest.mark.parametrize("process", READERS)
+def test_every_setting_reaches_its_containers(process: str, compose: dict[str, Any]) -> None:
+    assert asked_for(READERS[process]) - LEFT_OUT <= compose[process]["environment"].keys()
+
+
+@pytest.mark.parametrize("read", [*dict.fromkeys(READERS.values())])
+def test_the_example_changes_nothing(read: Callable[[Mapping[str, str]], Any], example: dict[str, str]) -> None:
+    assert read(example) == read({})
+
+
+def test_compose_needs_no_setting_that_the_example_does_not_have(example: dict[str, str]) -> None:
+    used = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
+
+    assert used <= example.keys()
+
+
+def test_the_procfile_starts_the_processes_of_compose(compose: dict[str, Any]) -> None:
+    procfile = parse_procfile((ROOT / "Procfile").read_text())
+
+    assert procfile.processes.keys() == READERS.keys() <= compose.keys()

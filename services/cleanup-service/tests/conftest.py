@@ -1,0 +1,170 @@
+"""cleanup-service over the database of a test, and what it hears of user-service."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+import cleanup_service
+import event_contracts as contracts
+from cleanup_service.bootstrap import bootstrap
+from cleanup_service.config import Settings
+from cleanup_service.http.cleanup import cleanup
+from cleanup_service.http.reports import reports
+from cleanup_service.model.policy import Policy
+from cleanup_service.parts import Parts
+from cleanup_service.persistence.unit_of_work import UnitOfWork
+from event_contracts import Contract
+from service_chassis.clock import ManualClock
+from service_chassis.database import Database
+from service_chassis.ids import uuid7
+from service_chassis.messaging import failures, outbox
+from service_chassis.messaging.envelope import Event, Outgoing, batched, decoded, encoded_batch, received
+from service_chassis.service import Service
+from service_chassis.testing.conformance.backbone import delivery
+from service_chassis.testing.web import Trial
+from service_chassis.unit_of_work import Units
+
+Hear = Callable[[Sequence[Outgoing]], None]
+Published = Callable[[type[Contract]], list[Event]]
+
+
+@pytest.fixture(scope="session")
+def migrations() -> Path:
+    return Path(cleanup_service.__file__).with_name("migrations")
+
+
+@pytest.fixture
+def env(database_url: str, tmp_path: Path) -> dict[str, str]:
+    return {"DATABASE_URL": database_url, "BROKER_URL": f"sqlite:///{tmp_path}/broker.db", "LOG_LEVEL": "ERROR"}
+
+
+@pytest.fixture
+def policy() -> Policy:
+    """Thirty days, admins exempt, no safety breaker: what the demo profile says."""
+    return Settings.read({}).policy
+
+
+@pytest.fixture
+def service(env: dict[str, str], clock: ManualClock) -> Iterator[Service]:
+    stop = threading.Event()
+    service = bootstrap(env, CollectorRegistry(), stop, clock=clock)
+    yield service
+    stop.set()
+    service.close()
+
+
+@pytest.fixture
+def units(service: Service) -> Units[UnitOfWork]:
+    return service.units
+
+
+@pytest.fixture
+def hear(service: Service, units: Units[UnitOfWork], clock: ManualClock) -> Iterator[Hear]:
+    """Hands events to the consumer of a worker, those of one type as one message; every one has to succeed."""
+    worker = service.make_worker()
+
+    def hear(events: Sequence[Outgoing]) -> None:
+        worker.consumer.handle([delivery(encoded_batch(batch, clock.now())) for batch in batched(events)])
+        with units.read() as uow:
+            assert failures.listed(uow.session, failures.Filter(), state=failures.RETRYING) == []
+            assert failures.listed(uow.session, failures.Filter()) == []
+
+    yield hear
+    worker._parts.broker.close()
+
+
+@pytest.fixture
+def published(units: Units[UnitOfWork]) -> Published:
+    """Returns the events of a type in the outbox as a consumer reads them, which checks them against the contract."""
+
+    def published(contract: type[Contract]) -> list[Event]:
+        with units.read() as uow:
+            messages = [message for _, message in outbox.pending(uow.session, 10_000)]
+        chosen = [message for message in messages if message.routing_key == contract.type]
+        return [
+            received(envelope, contract)
+            for message in chosen
+            for envelope in decoded(message.content_type, message.body)
+        ]
+
+    return published
+
+
+@pytest.fixture
+def trial(database: Database, clock: ManualClock) -> Trial:
+    """The web application with callers of any role."""
+    parts = Parts(Settings.read({}))
+    return Trial(database, clock, cleanup, reports, name="cleanup-service", make=UnitOfWork, parts=parts)
+
+
+class UserService:
+    """Stands for user-service: tells of users, and answers what runs ask as the real one would."""
+
+    def __init__(self, hear: Hear, published: Published, clock: ManualClock) -> None:
+        self._hear = hear
+        self._published = published
+        self._clock = clock
+        self._answered: set[UUID] = set()
+
+    def has(self, days_inactive: float, *, role: str = "user", status: str = "active", count: int = 1) -> list[UUID]:
+        """Tell of new users who were last seen so many days ago."""
+        last_activity_at = self._clock.now() - timedelta(days=days_inactive)
+        users = [uuid7() for _ in range(count)]
+        self._hear([self.registered(user, last_activity_at, role=role, status=status) for user in users])
+        return users
+
+    def registered(self, user: UUID, last_activity_at: datetime, **state: Any) -> Outgoing:
+        event = contracts.UserRegistered(
+            **self._state(user) | {"last_activity_at": last_activity_at} | state, email="", name=""
+        )
+        return Outgoing(event, version=1)
+
+    def says_where_it_is(self) -> None:
+        """Send a watermark: everything up to now has been told."""
+        self._hear([Outgoing(contracts.UserWatermark(as_of=self._clock.now()))])
+
+    def was_asked(self) -> list[Event]:
+        """Return the requests not answered yet."""
+        asked = self._published(contracts.DeactivationRequested)
+        return [request for request in asked if request.id not in self._answered]
+
+    def answers(self, refusals: Mapping[UUID, str] | None = None, *, only: Sequence[UUID] | None = None) -> None:
+        """Answer the requests: some users are refused with a reason, the others are switched off."""
+        chosen = [request for request in self.was_asked() if only is None or request.data.user_id in only]
+        self._answered |= {request.id for request in chosen}
+        refused = refusals or {}
+        accepted = [request.data for request in chosen if request.data.user_id not in refused]
+        self._hear([self.deactivated(request.user_id, request.run_id) for request in accepted])
+        left_alone = [request.data for request in chosen if request.data.user_id in refused]
+        self._hear([self.refused(r.user_id, r.run_id, refused[r.user_id]) for r in left_alone])
+
+    def deactivated(self, user: UUID, run_id: UUID | None) -> Outgoing:
+        now = self._clock.now()
+        off = {"status": "deactivated", "deactivated_at": now, "deactivation_reason": "inactivity"}
+        return Outgoing(contracts.UserDeactivated(**self._state(user) | off, run_id=run_id), version=2)
+
+    def refused(self, user: UUID, run_id: UUID, reason: Any) -> Outgoing:
+        now = self._clock.now()
+        return Outgoing(contracts.UserDeactivationRefused(user_id=user, run_id=run_id, reason=reason, refused_at=now))
+
+    def _state(self, user: UUID) -> dict[str, Any]:
+        long_ago = self._clock.now() - timedelta(days=1000)
+        return {
+            "user_id": user,
+            "number": 1,
+            "role": "user",
+            "status": "active",
+            "registered_at": long_ago,
+            "last_activity_at": long_ago,
+        }
+
+
+@pytest.fixture
+def user_service(hear: Hear, published: Published, clock: ManualClock) -> UserService:
+    return UserService(hear, published, clock)
