@@ -26,6 +26,7 @@ from service_chassis.logs import make_log
 from service_chassis.messaging.broker import Broker, Delivery, Message, Outcome, Subscription
 from service_chassis.messaging.connect import connect
 from service_chassis.messaging.envelope import Event, Outgoing
+from service_chassis.messaging.subscriptions import Subscription as Subscribed
 from service_chassis.messaging.subscriptions import Subscriptions, on
 from service_chassis.messaging.topology import Topology, consuming, publishing
 from service_chassis.metrics import Metrics
@@ -113,8 +114,9 @@ class Fate:
 class MortalBroker:
     """The real broker, except that coming back from it may be fatal, and that what it does is told."""
 
-    def __init__(self, broker: Broker, fate: Fate) -> None:
+    def __init__(self, broker: Broker, service: str, fate: Fate) -> None:
         self._broker = broker
+        self._service = service
         self._fate = fate
 
     def declare(self, topology: Topology) -> None:
@@ -122,12 +124,12 @@ class MortalBroker:
 
     def publish(self, messages: Sequence[Message], timeout: float = 10) -> list[Outcome]:
         outcomes = self._broker.publish(messages, timeout)
-        tell("published", ids=[message.message_id for message in messages])
+        tell(self._service, "published", ids=[message.message_id for message in messages])
         self._fate.passes("published")
         return outcomes
 
     def subscribe(self, queue: str, *, prefetch: int = 200) -> Subscription:
-        return MortalSubscription(self._broker.subscribe(queue, prefetch=prefetch), self._fate)
+        return MortalSubscription(self._broker.subscribe(queue, prefetch=prefetch), self._service, self._fate)
 
     def depth(self, queue: str) -> int:
         return self._broker.depth(queue)
@@ -137,14 +139,15 @@ class MortalBroker:
 
 
 class MortalSubscription:
-    def __init__(self, subscription: Subscription, fate: Fate) -> None:
+    def __init__(self, subscription: Subscription, service: str, fate: Fate) -> None:
         self._subscription = subscription
+        self._service = service
         self._fate = fate
 
     def take(self, limit: int, timeout: float) -> list[Delivery]:
         deliveries = self._subscription.take(limit, timeout)
         if deliveries:
-            tell("received", ids=[delivery.message_id for delivery in deliveries])
+            tell(self._service, "received", ids=[delivery.message_id for delivery in deliveries])
             self._fate.passes("received")
         return deliveries
 
@@ -159,9 +162,9 @@ class MortalSubscription:
         self._subscription.close()
 
 
-def tell(what: str, **details: Any) -> None:
+def tell(service: str, what: str, **details: Any) -> None:
     """Write a line that is complete even if the process dies right after it."""
-    line = {"event": what, "pid": os.getpid(), "at": time.monotonic(), **details}
+    line = {"service": service, "event": what, "pid": os.getpid(), "at": time.monotonic(), **details}
     os.write(sys.stderr.fileno(), json.dumps(line).encode() + b"\n")
 
 
@@ -169,19 +172,14 @@ def units(database_url: str) -> Units[UnitOfWork]:
     return Units(Database(database_url), UnitOfWork, SystemClock())
 
 
-def die_before_commit(database: Database, fate: Fate) -> None:
-    """Make commits of handled events fatal, when everything has been written but this last word."""
-    handled = threading.local()
+def mortal(subscription: Subscribed, fate: Fate) -> Subscribed:
+    """Return a subscription whose transactions may end the process when all is written but not committed."""
 
-    @event.listens_for(database.engine, "before_cursor_execute")
-    def _note(_: Any, __: Any, statement: str, *___: Any) -> None:
-        handled.any = getattr(handled, "any", False) or statement.startswith(("INSERT INTO effects", "INSERT INTO answers"))
+    def handle(occurred: Event, uow: UnitOfWork) -> None:
+        subscription.handler(occurred, uow)
+        event.listen(uow.session, "before_commit", lambda _: fate.passes("written"), once=True)
 
-    @event.listens_for(database.engine, "commit")
-    def _commit(_: Any) -> None:
-        if getattr(handled, "any", False):
-            handled.any = False
-            fate.passes("written")
+    return on(subscription.contract, handle)
 
 
 @click.command()
@@ -196,14 +194,13 @@ def main(service: str, database_url: str, broker_url: str, die: str | None, time
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     own = units(database_url)
-    die_before_commit(own.database, fate)
     parts = WorkerParts(
         service=service,
         exchange=EXCHANGES[service],
         units=own,
-        broker=MortalBroker(connect(broker_url, name=service), fate),
-        subscriptions=Subscriptions([SUBSCRIPTIONS[service]], CONTRACTS),
-        jobs=[Job("tick", TICK, lambda: tell("ticked"))],
+        broker=MortalBroker(connect(broker_url, name=service), service, fate),
+        subscriptions=Subscriptions([mortal(SUBSCRIPTIONS[service], fate)], CONTRACTS),
+        jobs=[Job("tick", TICK, lambda: tell(service, "ticked"))],
         log=make_log(service),
         metrics=Metrics(CollectorRegistry(), service),
         stop=stop,

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from service_chassis.testing.waiting import wait_until
 from tests.running.people import Person
 from tests.running.steward import CLEANUP, RUN_WITHIN, RUNS, USER, Steward
-
-from service_chassis.testing.waiting import wait_until
 
 LOOK_EVERY = 0.1
 OPEN = {"planned", "running", "awaiting_approval"}

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from service_chassis.testing.servers.process import free_port
 from tests.running.programs import Program
 from tests.running.steward import Steward
-
-from service_chassis.testing.servers.process import free_port
 
 PROCESS = "devstack"
 

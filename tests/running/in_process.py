@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from devstack.embedded import Stack
 from tests.running.door import Door
 from tests.running.steward import SETTINGS
-
-from devstack.embedded import Stack
 
 START_WITHIN = 30
 STOP_WITHIN = 30

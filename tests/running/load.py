@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Self
 
+from service_chassis.ids import uuid7
 from tests.running.door import Answer, Door
 from tests.running.people import PASSWORD
 from tests.running.steward import USER, Steward
-
-from service_chassis.ids import uuid7
 
 CLIENTS = 4
 PAUSE = 0.01

@@ -5,15 +5,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
-from tests.running.door import Door
-from tests.running.steward import CLEANUP, RUNS, USER, Steward, answers
-
 import cleanup_service.messaging.subscriptions
 import user_service.messaging.subscriptions
 from service_chassis.messaging.rabbitmq import RabbitMQ
 from service_chassis.messaging.topology import Topology, consuming, publishing
 from service_chassis.testing.servers import Postgres
 from service_chassis.testing.servers.process import free_port
+from tests.running.door import Door
+from tests.running.steward import CLEANUP, RUNS, USER, Steward, answers
 
 GATEWAY = "gateway"
 USER_WEB, USER_WORKER = "user-web", "user-worker"

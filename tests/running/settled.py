@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Iterable
 from uuid import UUID
 
+from service_chassis.testing.waiting import wait_until
 from tests.running.cleanup import DEACTIVATED, CleanupRun
 from tests.running.people import Person
 from tests.running.steward import CLEANUP, USER, Steward
-
-from service_chassis.testing.waiting import wait_until
 
 SETTLES_WITHIN = 30.0
 

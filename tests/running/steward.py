@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import NullPool, create_engine, make_url, text
-from tests.running.door import Door
-from tests.running.people import PASSWORD, Person, write_csv
-from tests.running.programs import Program, inherited
 
 from service_chassis.testing.servers.process import Guard
 from service_chassis.testing.waiting import wait_until
+from tests.running.door import Door
+from tests.running.people import PASSWORD, Person, write_csv
+from tests.running.programs import Program, inherited
 
 USER, CLEANUP = "user-service", "cleanup-service"
 RUNS = "/api/v1/cleanup/runs"

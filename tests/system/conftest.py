@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from service_chassis.testing.servers import Servers
 from tests.running.cleanup import leave_none_open
 from tests.running.embedded import Embedded
 from tests.running.native import Native
 from tests.running.steward import Steward
-
-from service_chassis.testing.servers import Servers
 
 EMBEDDED = pytest.param("shared_embedded", id="embedded")
 SERVERS = pytest.param("shared_native", id="servers", marks=pytest.mark.servers)

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
+from service_chassis.testing.waiting import wait_until
 from tests.running.door import Door
 from tests.running.people import PASSWORD, person
 from tests.running.steward import CLEANUP, USER, Steward
-
-from service_chassis.testing.waiting import wait_until
 
 WITHIN = 5.0
 PATHS = {USER: "/api/v1/users", CLEANUP: "/api/v1/reports"}

@@ -12,10 +12,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.utils import base64url_encode
+
 from tests.running.door import Answer, Door
 from tests.running.people import PASSWORD, person
 from tests.running.steward import CLEANUP, USER, Steward
-
 from user_service.model.signing import SigningKey
 
 DEMO_SECRET = "demo-key-encryption-secret"

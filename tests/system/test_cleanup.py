@@ -4,12 +4,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+
+from service_chassis.testing.waiting import wait_until
 from tests.running.cleanup import DEACTIVATED, CleanupRun, refused
 from tests.running.native import USER_WORKER, Native
 from tests.running.people import Person, crowd, person
 from tests.running.steward import ADMIN, CLEANUP, RUNS, USER, Steward
-
-from service_chassis.testing.waiting import wait_until
 
 PROMISED = {
     "id",

@@ -1,10 +1,9 @@
+from service_chassis.testing.waiting import wait_until
 from tests.conftest import Figure
 from tests.running.cleanup import CleanupRun
 from tests.running.embedded import PROCESS, Embedded
 from tests.running.people import PASSWORD, crowd, person
 from tests.running.settled import assert_reconciled, assert_settled
-
-from service_chassis.testing.waiting import wait_until
 
 READY_WITHIN = 15.0
 """Three times what an idle machine takes, because tests share theirs."""

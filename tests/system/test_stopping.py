@@ -1,6 +1,8 @@
 """SIGTERM under load: every process ends in time, does what it has accepted, and loses nothing."""
 
 import pytest
+
+from service_chassis.testing.waiting import wait_until
 from tests.conftest import Figure
 from tests.running.cleanup import CleanupRun
 from tests.running.embedded import PROCESS, Embedded
@@ -9,8 +11,6 @@ from tests.running.native import CLEANUP_WEB, GATEWAY, USER_WEB, WORKERS, Native
 from tests.running.people import crowd
 from tests.running.settled import assert_reconciled, assert_settled
 from tests.running.steward import CLEANUP, RUNS, USER
-
-from service_chassis.testing.waiting import wait_until
 
 WARM = 30
 """Requests answered before the signal comes."""

@@ -2,12 +2,12 @@ import json
 from collections.abc import Iterator
 
 import pytest
+
+from service_chassis.testing.waiting import wait_until
 from tests.running.door import Door
 from tests.running.in_process import InProcess, in_process
 from tests.running.people import PASSWORD
 from tests.running.steward import ADMIN
-
-from service_chassis.testing.waiting import wait_until
 
 ANNA = {"email": "anna@example.com", "password": PASSWORD}
 

@@ -5,13 +5,7 @@ from aiohttp import hdrs, web
 from gateway.routes import SAFE, Access, Route
 from service_chassis.aio import LoopVerifier
 from service_chassis.errors import Unauthenticated
-from service_chassis.revocation import RevocationList, RevocationsStale
-
-
-class SessionEnded(Unauthenticated):
-    """The session has ended."""
-
-    code = "session_ended"
+from service_chassis.revocation import RevocationList, RevocationsStale, SessionEnded
 
 
 class OpaqueToken(Unauthenticated):

@@ -16,7 +16,7 @@ import msgspec
 
 from service_chassis.clients import ServiceClient
 from service_chassis.clock import Clock
-from service_chassis.errors import ServiceError, Unavailable
+from service_chassis.errors import ServiceError, Unauthenticated, Unavailable
 from service_chassis.tokens import LONGEST_LEEWAY, Principal
 
 FRESH_FOR = 5.0
@@ -27,6 +27,12 @@ class RevocationsStale(Unavailable):
     """Whether the session has ended cannot be told right now."""
 
     code = "revocations_stale"
+
+
+class SessionEnded(Unauthenticated):
+    """The session has ended."""
+
+    code = "session_ended"
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -154,8 +154,7 @@ class TestWakingUp:
         self, database: Database, database_url: str, woken: Callable[[], int], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(wakeup_module, "RECONNECT_AFTER", 0.05)
-        database.wakeup.signal()
-        wait_until(lambda: woken() > 1)
+        wait_until(lambda: database.wakeup.signal() or woken() > 1)
 
         end_connections(database_url)
 

@@ -154,12 +154,13 @@ class TestTwoRelays:
             first, second = backbone.new_relay(database=distant), backbone.new_relay()
             loops = [Loop("relay", relay.run, backbone.log, backbone.stop) for relay in (first, second)]
             loops[0].start()
-            wait_until(lambda: not second.lock.acquire())
+            backbone.publish(Deposited("anna"))
+            wait_until(lambda: backbone.outbox() == {})
             loops[1].start()
 
             proxy.cut()
 
-            backbone.publish(Deposited("anna"))
+            backbone.publish(Deposited("bert"))
             wait_until(lambda: backbone.outbox() == {})
             backbone.stop.set()
             assert all(loop.join(time.monotonic() + 10) for loop in loops)

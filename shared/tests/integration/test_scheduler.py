@@ -29,7 +29,6 @@ ONCE = timedelta(days=1)
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler_module, "LOOK_EVERY", 0.01)
-    monkeypatch.setattr(scheduler_module, "STANDBY", 0.05)
 
 
 def scheduler(backbone: Backbone, *jobs: Job, database: Database | None = None) -> Scheduler:

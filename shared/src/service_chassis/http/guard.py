@@ -9,14 +9,8 @@ from service_chassis.errors import Unauthenticated
 from service_chassis.http.kit import kit
 from service_chassis.http.marks import SAFE, Marks, View, marked, marks_of_request
 from service_chassis.permissions import Permission, require
-from service_chassis.revocation import RevocationsStale
+from service_chassis.revocation import RevocationsStale, SessionEnded
 from service_chassis.tokens import Principal
-
-
-class SessionEnded(Unauthenticated):
-    """The session has ended."""
-
-    code = "session_ended"
 
 
 def public(view: View) -> View:

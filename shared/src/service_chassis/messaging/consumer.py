@@ -98,20 +98,22 @@ class Consumer:
                 self._settle(partial(self._alone, item))
 
     def retry_failed(self) -> bool:
-        """Try failed messages that are due again; say whether there may be more."""
+        """Try failed messages that are due again; say whether there may be more that are due now."""
         with self._units.read() as uow:
             rows = failures.due(uow.session, self.name, uow.now)
+        tried = 0
         for row in rows:
             if self._stop.is_set():
                 break
             try:
                 self._retry(row)
+                tried += 1
             except TransactionConflict as error:
-                # It stays due, and does not keep the others waiting.
+                # It stays due, and keeps neither the others waiting nor us from pausing.
                 self._log.info("retry_postponed", type=row.type, message_id=row.message_id, error=str(error.__cause__))
             except _Stopped:
                 break
-        return len(rows) > 0 and not self._stop.is_set()
+        return tried == failures.DUE_AT_ONCE
 
     def drain_dead(self) -> bool:
         """Move what the broker gave up on into the table of failed messages; say whether there may be more."""

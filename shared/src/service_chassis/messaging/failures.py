@@ -26,6 +26,7 @@ RETRYING = "retrying"
 DEAD = "dead"
 HANDLER_FAILED = "handler_failed"
 ERROR_LIMIT = 2_000
+DUE_AT_ONCE = 100
 BASE64 = ";base64"
 """End of the content type of a body that is kept in base64, because it is no text that every database takes."""
 
@@ -110,7 +111,7 @@ def park(session: Session, consumer: str, delivery: Delivery, *, reason: str, de
     )
 
 
-def due(session: Session, consumer: str, now: datetime, limit: int = 100) -> list[Row[Any]]:
+def due(session: Session, consumer: str, now: datetime, limit: int = DUE_AT_ONCE) -> list[Row[Any]]:
     """Return rows whose next attempt is due, oldest first."""
     row = failed_messages.c
     statement = (

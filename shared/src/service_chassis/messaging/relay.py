@@ -88,6 +88,7 @@ class Relay:
             if new:
                 self._log.warning("outbox_not_published", outcome=outcome.name.lower(), rows=len(new))
         self._told.update(numbers[Outcome.UNROUTABLE], numbers[Outcome.REFUSED])
+        self._told.difference_update(numbers[Outcome.CONFIRMED])
 
     def _release_due(self) -> None:
         """Let delayed and unroutable rows come back in time, also while there is always something else to publish."""

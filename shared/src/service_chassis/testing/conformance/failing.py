@@ -7,7 +7,7 @@ from service_chassis.messaging.consumer import Consumer
 from service_chassis.messaging.envelope import Event
 from service_chassis.messaging.failures import Filter
 from service_chassis.messaging.subscriptions import Drop, Retry, on
-from service_chassis.testing.conformance.backbone import BACKOFF, Backbone, delivered, redrive
+from service_chassis.testing.conformance.backbone import BACKOFF, Backbone, delivered, delivered_batch, redrive
 from service_chassis.testing.conformance.sample import (
     Deposited,
     Opened,
@@ -56,6 +56,26 @@ class RetryConformance:
         (dead,) = backbone.dead()
         assert (dead.attempts, dead.next_attempt_at) == (BACKOFF.attempts, None)
         assert backbone.failed() == []
+
+    def test_a_message_that_stays_due_does_not_make_the_consumer_go_round_and_round(self, backbone: Backbone) -> None:
+        def at_once(_: Event, __: UnitOfWork) -> None:
+            raise Retry(timedelta(0))
+
+        consumer = backbone.consumer(on(Deposited, at_once))
+        consumer.handle(delivered(backbone.clock, Deposited("anna")))
+
+        assert not consumer.retry_failed()
+        assert len(backbone.failed()) == 1
+
+    def test_many_messages_that_are_due_are_tried_a_piece_at_a_time(self, backbone: Backbone) -> None:
+        consumer = backbone.consumer(on(Deposited, apply_unless_poison))
+        many = failures.DUE_AT_ONCE + 1
+        consumer.handle([delivered_batch(backbone.clock, *[Deposited("poison")] * many)])
+        backbone.clock.advance(BACKOFF.first)
+        mended = backbone.consumer(on(Deposited, apply))
+
+        assert [mended.retry_failed() for _ in range(2)] == [True, False]
+        assert len(backbone.effects()) == many
 
     def test_a_dead_letter_is_left_alone(self, backbone: Backbone) -> None:
         consumer = dead_letters(backbone, "poison")
