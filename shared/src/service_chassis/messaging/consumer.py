@@ -100,7 +100,7 @@ class Consumer:
     def retry_failed(self) -> bool:
         """Try failed messages that are due again; say whether there may be more that are due now."""
         with self._units.read() as uow:
-            rows = failures.due(uow.session, self.name, uow.now)
+            rows = failures.due(uow.session, self.name, uow.now, failures.DUE_AT_ONCE)
         tried = 0
         for row in rows:
             if self._stop.is_set():

@@ -111,7 +111,7 @@ def park(session: Session, consumer: str, delivery: Delivery, *, reason: str, de
     )
 
 
-def due(session: Session, consumer: str, now: datetime, limit: int = DUE_AT_ONCE) -> list[Row[Any]]:
+def due(session: Session, consumer: str, now: datetime, limit: int) -> list[Row[Any]]:
     """Return rows whose next attempt is due, oldest first."""
     row = failed_messages.c
     statement = (

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from service_chassis.messaging import failures
 from service_chassis.messaging.consumer import Consumer
 from service_chassis.messaging.envelope import Event
@@ -67,15 +69,17 @@ class RetryConformance:
         assert not consumer.retry_failed()
         assert len(backbone.failed()) == 1
 
-    def test_many_messages_that_are_due_are_tried_a_piece_at_a_time(self, backbone: Backbone) -> None:
+    def test_many_messages_that_are_due_are_tried_a_piece_at_a_time(
+        self, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(failures, "DUE_AT_ONCE", 2)
         consumer = backbone.consumer(on(Deposited, apply_unless_poison))
-        many = failures.DUE_AT_ONCE + 1
-        consumer.handle([delivered_batch(backbone.clock, *[Deposited("poison")] * many)])
+        consumer.handle([delivered_batch(backbone.clock, *[Deposited("poison")] * 3)])
         backbone.clock.advance(BACKOFF.first)
         mended = backbone.consumer(on(Deposited, apply))
 
         assert [mended.retry_failed() for _ in range(2)] == [True, False]
-        assert len(backbone.effects()) == many
+        assert len(backbone.effects()) == 3
 
     def test_a_dead_letter_is_left_alone(self, backbone: Backbone) -> None:
         consumer = dead_letters(backbone, "poison")

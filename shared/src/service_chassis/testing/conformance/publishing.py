@@ -59,14 +59,17 @@ class OutboxConformance:
             bodies = [delivery.body.decode() for delivery in taken(hold, 20)]
         assert all(f'"subject":"{name}"' in body for name, body in zip(names, bodies, strict=True))
 
-    def test_a_backlog_larger_than_one_piece_goes_out_complete(self, backbone: Backbone) -> None:
+    def test_a_backlog_larger_than_one_piece_goes_out_complete(
+        self, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(relay, "ROWS_AT_ONCE", 20)
         backbone.broker.declare(EVERYTHING)
-        backbone.publish(*(Deposited(f"account-{number}") for number in range(relay.ROWS_AT_ONCE + 1)))
+        backbone.publish(*(Deposited(f"account-{number}") for number in range(21)))
 
         backbone.relay()
 
         assert backbone.outbox() == {}
-        assert wait_until(lambda: backbone.broker.depth(QUEUE) == relay.ROWS_AT_ONCE + 1)
+        assert wait_until(lambda: backbone.broker.depth(QUEUE) == 21)
 
     def test_large_batches_are_read_a_few_at_a_time(self, backbone: Backbone) -> None:
         backbone.publish_batch(*(Deposited("anna") for _ in range(outbox.EVENTS_AT_ONCE + BATCH_LIMIT)))
@@ -216,7 +219,10 @@ class RelayConformance:
         assert backbone.effects() == ["anna", "bert"]
         assert backbone.outbox() == {}
 
-    def test_of_two_relays_one_publishes_until_it_ends(self, backbone: Backbone, database_url: str) -> None:
+    def test_of_two_relays_one_publishes_until_it_ends(
+        self, backbone: Backbone, database_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(relay, "LOOK_EVERY", 0.05)
         backbone.broker.declare(EVERYTHING)
         other = Database(database_url)
         standby = backbone.new_relay(database=other)
