@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := shared services/user-service services/cleanup-service gateway devstack
 EDITABLE := $(addprefix -e ,$(PACKAGES))
-MANIFESTS := constraints.txt requirements-dev.txt $(addsuffix /pyproject.toml,$(PACKAGES))
+COMPOSE := $(shell command -v docker-compose >/dev/null 2>&1 && echo docker-compose || echo docker compose)
 PYTEST := $(BIN)/python -m pytest
 T ?=
 
@@ -33,10 +33,10 @@ run-native: $(VENV)/installed ## Run the processes of production against DATABAS
 	@exec $(BIN)/python -m devstack native
 
 up: ## Build and run everything in containers
-	docker-compose up --build --detach
+	$(COMPOSE) up --build --detach
 
 down: ## Stop the containers; data stays
-	docker-compose down
+	$(COMPOSE) down
 
 test: $(VENV)/installed-dev ## Run all tests on embedded parts and on real servers, started or installed where absent (T=path)
 	$(PYTEST) -m "not long" $(T)

@@ -1,22 +1,29 @@
-"""Figures that tests come by, shown at the end; what they must be is the business of the benchmarks."""
+"""What tests have to tell besides their outcome: figures they came by, and the seeds of what they left to chance."""
 
 from collections.abc import Callable
 
 import pytest
 
+Note = Callable[[str], None]
 Figure = Callable[[str, float], None]
-FIGURES = pytest.StashKey[list[str]]()
+NOTES = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture
-def figure(request: pytest.FixtureRequest) -> Figure:
-    """Take a number of seconds under a name."""
-    figures = request.config.stash.setdefault(FIGURES, [])
-    return lambda name, seconds: figures.append(f"{seconds:6.2f} s  {name}  ({request.node.name})")
+def note(request: pytest.FixtureRequest) -> Note:
+    """Take a line that is shown at the end."""
+    notes = request.config.stash.setdefault(NOTES, [])
+    return lambda text: notes.append(f"{request.node.name}: {text}")
+
+
+@pytest.fixture
+def figure(note: Note) -> Figure:
+    """Take a number of seconds under a name; what it should be is the business of the benchmarks."""
+    return lambda name, seconds: note(f"{seconds:.2f} s {name}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    figures = config.stash.get(FIGURES, [])
-    if figures:
-        terminalreporter.section("figures")
-        terminalreporter.write_line("\n".join(figures))
+    notes = config.stash.get(NOTES, [])
+    if notes:
+        terminalreporter.section("notes")
+        terminalreporter.write_line("\n".join(notes))

@@ -35,6 +35,8 @@ class Pair:
         self._guard = Guard(folder / "guarded")
         self._units = {service: rig.units(url) for service, url in databases.items()}
         self.programs: dict[str, Program] = {}
+        """The newest process of each name."""
+        self._launched: list[Program] = []
         for each in self._units.values():
             with each.database.writing() as session:
                 rig.metadata.create_all(session.connection())
@@ -43,7 +45,7 @@ class Pair:
     def start(self, service: str, name: str = "") -> Program:
         """Start a process of a service and wait until it works."""
         program = self.launch(service, name)
-        wait_until(lambda: any(line.get("pid") == program.pid for line in program.lines()), STARTS_WITHIN, every=0.05)
+        wait_until(program.lines, STARTS_WITHIN, every=0.05)
         return program
 
     def launch(self, service: str, name: str = "", *, die: str | None = None, times: int = 1) -> Program:
@@ -53,6 +55,7 @@ class Pair:
         log = self._folder / f"{name or service}.log"
         program = Program([rig.__file__, service, *where, *fate], {}, log, self._guard)
         self.programs[name or service] = program
+        self._launched.append(program)
         return program
 
     def close(self) -> None:
@@ -73,7 +76,7 @@ class Pair:
 
     def told(self, service: str, what: str) -> list[dict[str, Any]]:
         """Return what the processes of a service have told of some kind, in order."""
-        lines = [line for program in self.programs.values() for line in program.lines()]
+        lines = [line for program in self._launched for line in program.lines()]
         wanted = [line for line in lines if (line["service"], line["event"]) == (service, what)]
         return sorted(wanted, key=lambda line: line["at"])
 
@@ -82,11 +85,11 @@ class Pair:
         seen = Counter(message for line in self.told(service, what) for message in line["ids"])
         return sum(times > 1 for times in seen.values())
 
-    def settle(self, commands: "Commands") -> None:
+    def settle(self, commands: "Commands", within: float = SETTLES_WITHIN) -> None:
         """Wait until nothing is under way any more: everything came to its end, and so did something sent after it."""
-        wait_until(lambda: self._all_answered(commands), SETTLES_WITHIN, every=0.05)
+        wait_until(lambda: self._all_answered(commands), within, every=0.1)
         commands.one_more()
-        wait_until(lambda: self._all_answered(commands), SETTLES_WITHIN, every=0.05)
+        wait_until(lambda: self._all_answered(commands), within, every=0.1)
 
     def assert_exactly_once(self, commands: "Commands") -> None:
         """Check that what was accepted is there, had its effect and its answer once each, and that nothing failed."""

@@ -1,8 +1,8 @@
 import random
-import threading
 
 import pytest
 
+from tests.faults.chance import a_while
 from tests.running.cleanup import OPEN, CleanupRun
 from tests.running.native import WORKERS, Native
 from tests.running.people import crowd
@@ -21,7 +21,7 @@ def test_a_cleanup_run_whose_workers_are_killed_at_random_moments_reconciles(nat
 
     kills = 0
     while kills < KILLS and run.status in OPEN:
-        moment(choice)
+        a_while(choice, 0.6)
         name = choice.choice(WORKERS)
         native.programs[name].kill()
         kills += run.status in OPEN
@@ -31,8 +31,3 @@ def test_a_cleanup_run_whose_workers_are_killed_at_random_moments_reconciles(nat
     assert kills > 1
     assert_reconciled(run, people)
     assert_settled(native)
-
-
-def moment(choice: random.Random) -> None:
-    """Let a random time go by; nothing is waited for, when it comes is what is tried."""
-    threading.Event().wait(choice.uniform(0, 0.6))

@@ -1,6 +1,7 @@
 """Two workers of one service, started at once: one publishes, one runs the jobs, and the other one takes over."""
 
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -51,4 +52,4 @@ def active(pair: Pair, act: str, workers: list[Program]) -> Program:
 def changes_of_hands(pair: Pair, act: str) -> int:
     """Return how often what only one may do was done by another process than before."""
     doers = [line["pid"] for line in pair.told(PRODUCER, act)]
-    return sum(before != after for before, after in zip(doers, doers[1:], strict=False))
+    return sum(before != after for before, after in pairwise(doers))

@@ -25,6 +25,7 @@ class Program:
     def __init__(self, arguments: Sequence[object], env: Mapping[str, str], log: Path, guard: Guard) -> None:
         self._log = log
         self._guard = guard
+        self._begins_at = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             self._popen = subprocess.Popen(
                 [sys.executable, *map(str, arguments)],
@@ -62,8 +63,9 @@ class Program:
         return time.monotonic() - started
 
     def kill(self) -> None:
-        """Kill it and all it has started at once, with no chance to finish anything."""
-        kill_tree(self.pid)
+        """Kill it and all it has started at once, with no chance to finish anything; it may have ended before."""
+        if self.alive:
+            kill_tree(self.pid)
         self.ended_by(5)
 
     def pause(self) -> None:
@@ -73,8 +75,10 @@ class Program:
         thaw_tree(self.pid)
 
     def text(self) -> str:
-        """Return its output, and that of those that ran before it under the same name."""
-        return self._log.read_text(errors="replace")
+        """Return its output."""
+        with self._log.open("rb") as log:
+            log.seek(self._begins_at)
+            return log.read().decode(errors="replace")
 
     def lines(self) -> list[dict[str, Any]]:
         """Return what of its output is structured log."""

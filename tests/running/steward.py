@@ -157,7 +157,7 @@ class Steward(ABC):
         return [event for body in bodies for event in (body if isinstance(body, list) else [body])]
 
     def log(self) -> list[dict[str, Any]]:
-        """Return the structured lines of all processes."""
+        """Return the structured lines of the processes that run."""
         return [line for program in self.programs.values() for line in program.lines()]
 
     def _up(self) -> bool:

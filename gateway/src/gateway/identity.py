@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +11,9 @@ from gateway.config import Settings
 from gateway.routes import USER
 from service_chassis.aio import KeysAtHand, LoopVerifier
 from service_chassis.breaker import Breaker
-from service_chassis.clients import ServiceClient
+from service_chassis.clients import Pool, ServiceClient
 from service_chassis.clock import SystemClock
-from service_chassis.errors import ServiceError
-from service_chassis.revocation import RevocationList, RevocationPoller, feed_of
+from service_chassis.revocation import LONGEST_FEED, RevocationList, RevocationPoller, feed_of
 from service_chassis.tokens import Keys, KeySet, SharedSecret, TokenVerifier
 
 JWKS = "/.well-known/jwks.json"
@@ -32,7 +31,8 @@ class Identity:
     def __init__(self, settings: Settings) -> None:
         clock = SystemClock()
         breaker = Breaker(USER, open_for=PAUSE)
-        self._issuer = ServiceClient(settings.services[USER], breaker=breaker, within=WITHIN)
+        transport = Pool(longest_body=LONGEST_FEED)
+        self._issuer = ServiceClient(settings.services[USER], breaker=breaker, within=WITHIN, transport=transport)
         self._keys = _keys(settings, self._issuer)
         self._begun = threading.Event()
         self.revocations = RevocationList(clock)
@@ -64,8 +64,10 @@ class Identity:
 
     def _watch(self, poller: RevocationPoller, stop: threading.Event) -> None:
         # Whoever is told that the gateway is ready may write at once, so the first look comes before that.
-        with suppress(ServiceError):
+        try:
             poller.poll_once()
+        except Exception as error:  # noqa: BLE001  # Whatever it was, the poller goes on and the list's age tells.
+            poller.error = error
         self._begun.set()
         polling = poller.start()
         while not stop.is_set():

@@ -59,7 +59,11 @@ def ready_service(context: click.Context) -> Service:
     process.tune()
     service: Service = context.obj()
     capture_library_logs(service.log)
-    service.migrate()
+    try:
+        service.migrate()
+    except SettingsError as error:
+        click.echo(str(error), err=True)
+        sys.exit(CONFIGURATION_ERROR)
     return service
 
 
@@ -149,6 +153,12 @@ def _filter(ids: tuple[UUID, ...], event_type: str | None, reason: str | None, s
     return Filter(ids=ids or None, type=event_type, reason=reason, subject=subject)
 
 
+def _scoped(*, everything: bool, **chosen: Any) -> Filter:
+    if any(chosen.values()) == everything:
+        raise click.UsageError("Name a filter, or say --all, and not both.")
+    return _filter(**chosen)
+
+
 @_dead_letters.command("list")
 @_filtered
 @click.option("--limit", default=100, show_default=True)
@@ -174,12 +184,13 @@ def _show(context: click.Context, letter_id: UUID) -> None:
 
 @_dead_letters.command("redrive")
 @_filtered
+@click.option("--all", "everything", is_flag=True, help="Every dead letter, where no filter is given.")
 @click.option("--dry-run", is_flag=True, help="Only say how many that would be.")
 @click.pass_context
-def _redrive(context: click.Context, /, *, dry_run: bool, **chosen: Any) -> None:
+def _redrive(context: click.Context, /, *, dry_run: bool, everything: bool, **chosen: Any) -> None:
     """Give dead letters a fresh set of attempts."""
     with ready_service(context).units.write() as uow:
-        chosen_letters = _filter(**chosen)
+        chosen_letters = _scoped(everything=everything, **chosen)
         number = failures.count(uow.session, chosen_letters)
         if not dry_run:
             failures.redrive(uow.session, chosen_letters, uow.now)
@@ -188,12 +199,13 @@ def _redrive(context: click.Context, /, *, dry_run: bool, **chosen: Any) -> None
 
 @_dead_letters.command("drop")
 @_filtered
+@click.option("--all", "everything", is_flag=True, help="Every dead letter, where no filter is given.")
 @click.option("--dry-run", is_flag=True, help="Only say how many that would be.")
 @click.pass_context
-def _drop(context: click.Context, /, *, dry_run: bool, **chosen: Any) -> None:
+def _drop(context: click.Context, /, *, dry_run: bool, everything: bool, **chosen: Any) -> None:
     """Delete dead letters for good."""
     with ready_service(context).units.write() as uow:
-        chosen_letters = _filter(**chosen)
+        chosen_letters = _scoped(everything=everything, **chosen)
         number = failures.count(uow.session, chosen_letters)
         if not dry_run:
             failures.drop(uow.session, chosen_letters)

@@ -16,9 +16,11 @@ import msgspec
 
 from service_chassis.clients import ServiceClient
 from service_chassis.clock import Clock
-from service_chassis.errors import ServiceError, Unauthenticated, Unavailable
+from service_chassis.errors import Unauthenticated, Unavailable
 from service_chassis.tokens import LONGEST_LEEWAY, Principal
 
+LONGEST_FEED = 64 * 1024 * 1024
+"""Bytes of an answer of the feed that are taken: a cleanup can end hundreds of thousands of sessions in an hour."""
 FRESH_FOR = 5.0
 """Seconds without an answer after which a session may have ended without this process knowing."""
 
@@ -122,7 +124,7 @@ class RevocationPoller:
         self._stop = stop
         self._interval = interval
         self._cursor: str | None = None
-        self.error: ServiceError | None = None
+        self.error: Exception | None = None
         """Why the last poll failed; None when it did not."""
 
     def start(self) -> threading.Thread:
@@ -137,7 +139,7 @@ class RevocationPoller:
             try:
                 self.poll_once()
                 self.error = None
-            except ServiceError as error:
+            except Exception as error:  # noqa: BLE001  # Whatever it was, the list's age tells, and the next poll may succeed.
                 self.error = error
             self._stop.wait(self._interval)
 

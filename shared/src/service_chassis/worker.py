@@ -37,7 +37,7 @@ FIRST_CONTACT_EVERY = 0.5
 """Seconds between heartbeats until the broker answered for the first time, so that health tells it soon."""
 STUCK_AFTER = 60.0
 """Seconds without a tick after which a loop counts as stuck; the longest single transaction is 30 s."""
-STOP_WITHIN = 20.0
+STOP_WITHIN = 15.0
 """Seconds a worker gives its threads to end; what is unfinished then is delivered again."""
 
 
@@ -129,6 +129,7 @@ class Worker:
         self._stop_relay = threading.Event()
         self._declared = threading.Event()
         self._broker_at: float | None = None
+        self._database_at: float | None = None
         database = parts.units.database
         self.consumer = Consumer(
             parts.service,
@@ -177,6 +178,11 @@ class Worker:
     def broker_age(self) -> float | None:
         """Seconds since the last answer of the broker, None before the first."""
         return None if self._broker_at is None else time.monotonic() - self._broker_at
+
+    @property
+    def database_age(self) -> float | None:
+        """Seconds since the last answer of the database, None before the first."""
+        return None if self._database_at is None else time.monotonic() - self._database_at
 
     def start(self) -> None:
         for loop in (*self._intake, self._relay_loop):
@@ -251,6 +257,7 @@ class Worker:
         # Counting a long backlog takes a while, in which nobody should have to wait for a lock of ours.
         with parts.units.read() as uow:
             waiting, failed = outbox.backlog(uow.session), failures.totals(uow.session)
+        self._database_at = time.monotonic()
         parts.metrics.backlog(waiting, failed, depth)
 
     def _jobs(self) -> list[Job]:

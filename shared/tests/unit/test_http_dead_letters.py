@@ -66,6 +66,17 @@ def test_redriven_letters_get_fresh_attempts_and_dropped_ones_are_gone(trial: Tr
         assert failures.totals(uow.session) == {"retrying": 1}
 
 
+@pytest.mark.parametrize("action", ["redrive", "drop"])
+def test_everything_is_meant_only_by_those_who_say_so(trial: Trial, action: str) -> None:
+    operator = trial.client(role="admin")
+
+    slip = operator.post(f"{PATH}/{action}", json={})
+    meant = operator.post(f"{PATH}/{action}", json={"all": True})
+
+    assert (slip.status_code, slip.json["error"]) == (400, "validation_failed")
+    assert meant.json["data"]["count"] == 3
+
+
 @pytest.mark.parametrize("role", ["manager", "user"])
 def test_nobody_but_an_operator_gets_near_them(trial: Trial, role: str) -> None:
     client = trial.client(role=role)

@@ -18,14 +18,14 @@ from cleanup_service.parts import Parts
 from cleanup_service.persistence.unit_of_work import UnitOfWork
 from cleanup_service.usecases import runs
 from service_chassis.breaker import Breaker
-from service_chassis.clients import ServiceClient
+from service_chassis.clients import Pool, ServiceClient
 from service_chassis.clock import Clock, SystemClock
 from service_chassis.database import Database
 from service_chassis.http import Check, web_app
 from service_chassis.logs import Log, make_log
 from service_chassis.messaging.connect import connect
 from service_chassis.metrics import Metrics
-from service_chassis.revocation import RevocationList, RevocationPoller, feed_of
+from service_chassis.revocation import LONGEST_FEED, RevocationList, RevocationPoller, feed_of
 from service_chassis.scheduler import UnitJob, every
 from service_chassis.service import Service
 from service_chassis.tokens import KeySet, TokenVerifier
@@ -66,7 +66,7 @@ def _web(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: Lo
     owner = ServiceClient(settings.user_service_url, breaker=Breaker("user-service", open_for=PAUSE))
     keys = KeySet(lambda: owner.get("/.well-known/jwks.json", dict[str, Any]))
     ended = RevocationList(units.clock)
-    RevocationPoller(feed_of(owner), ended, stop).start()
+    RevocationPoller(feed_of(_feed_client(settings)), ended, stop).start()
     verifier = TokenVerifier(
         keys,
         algorithm="RS256",
@@ -87,6 +87,11 @@ def _web(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: Lo
         parts=Parts(settings),
         checks=[Check("keys", lambda: None if keys.load() else "No keys to verify tokens with.")],
     )
+
+
+def _feed_client(settings: Settings) -> ServiceClient:
+    breaker = Breaker("user-service revocations")
+    return ServiceClient(settings.user_service_url, breaker=breaker, transport=Pool(longest_body=LONGEST_FEED))
 
 
 def _worker(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: Log, stop: threading.Event) -> Worker:

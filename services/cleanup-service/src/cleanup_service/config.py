@@ -48,6 +48,14 @@ class Settings:
             policy=_policy(reader),
             cleanup_interval=reader.seconds("CLEANUP_INTERVAL_SECONDS", default=300, minimum=1),
         )
+        reader.refuse_in_production(
+            "DATABASE_URL", when=settings.database_url.startswith("sqlite"), because="replicas need a shared database."
+        )
+        reader.refuse_in_production(
+            "BROKER_URL",
+            when=settings.broker_url.startswith("sqlite") or "guest:guest@" in settings.broker_url,
+            because="it needs a broker, and a password that not everybody knows.",
+        )
         reader.finish()
         return settings
 

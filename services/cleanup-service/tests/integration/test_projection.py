@@ -78,8 +78,9 @@ def switched(user: UUID, known: Known, now: datetime) -> tuple[Outgoing, Known]:
 
 
 def purged(user: UUID, known: Known, now: datetime) -> tuple[Outgoing, Known]:
-    version = known.version + 1
-    return Outgoing(UserPurged(user_id=user, purged_at=now), version=version), Known("user", "purged", now, version)
+    # The purge began before the last activity was committed, as clocks of two processes may have it.
+    known = Known("user", "purged", known.last_activity_at - timedelta(seconds=1), known.version + 1)
+    return Outgoing(UserPurged(user_id=user, purged_at=known.last_activity_at), version=known.version), known
 
 
 HAPPENINGS = {"seen": seen, "updated": updated, "switched": switched, "purged": purged}

@@ -66,5 +66,13 @@ class Settings:
         reader.refuse_in_production(
             "ARGON2_MEMORY_KIB", when=cheap, because="with ARGON2_PASSES it makes hashes that are cheap to guess."
         )
+        reader.refuse_in_production(
+            "DATABASE_URL", when=settings.database_url.startswith("sqlite"), because="replicas need a shared database."
+        )
+        reader.refuse_in_production(
+            "BROKER_URL",
+            when=settings.broker_url.startswith("sqlite") or "guest:guest@" in settings.broker_url,
+            because="it needs a broker, and a password that not everybody knows.",
+        )
         reader.finish()
         return settings

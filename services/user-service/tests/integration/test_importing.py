@@ -145,7 +145,9 @@ def test_a_quote_that_is_not_closed_costs_its_own_line_only(
     assert len(emails(service)) == 3000
 
 
-def test_a_second_import_changes_nothing(run: Import, service: Service, folder: Path) -> None:
+def test_a_second_import_changes_nothing(
+    run: Import, service: Service, folder: Path, new_user: Callable[..., User]
+) -> None:
     run(EVERY_KIND_OF_ROW)
     users, told, refused = everybody(service), messages(service), rejects(folder)
 
@@ -153,6 +155,7 @@ def test_a_second_import_changes_nothing(run: Import, service: Service, folder: 
 
     assert (tally.imported, tally.existing, tally.rejected) == (0, 3, 11)
     assert (everybody(service), messages(service), rejects(folder)) == (users, told, refused)
+    assert new_user("next").number == len(users) + 1
 
 
 def test_who_exists_already_is_left_as_they_are(

@@ -3,7 +3,15 @@ import pytest
 from service_chassis.settings import SettingsError
 from user_service.config import Settings
 
-PRODUCTION = {"STEWARD_PROFILE": "production", "KEY_ENCRYPTION_SECRET": "a long secret of this installation only"}
+SERVERS = {
+    "DATABASE_URL": "postgresql://user_service:secret@database/steward",
+    "BROKER_URL": "amqps://user-service:secret@broker/",
+}
+PRODUCTION = {
+    **SERVERS,
+    "STEWARD_PROFILE": "production",
+    "KEY_ENCRYPTION_SECRET": "a long secret of this installation only",
+}
 
 
 def problems(env: dict[str, str]) -> list[str]:
@@ -21,7 +29,7 @@ def test_a_demo_needs_no_settings_at_all() -> None:
     assert settings.password_minimum == 6
 
 
-def test_production_needs_a_secret_and_nothing_else() -> None:
+def test_production_needs_servers_and_a_secret_and_nothing_else() -> None:
     settings = Settings.read(PRODUCTION)
 
     assert not settings.demo
@@ -37,6 +45,10 @@ def test_production_needs_a_secret_and_nothing_else() -> None:
         ("PASSWORD_MINIMUM", "7", "passwords need at least 8 characters"),
         ("ARGON2_MEMORY_KIB", "1024", "cheap to guess"),
         ("ARGON2_PASSES", "1", "cheap to guess"),
+        ("DATABASE_URL", "", "shared database"),
+        ("DATABASE_URL", "sqlite:///users.db", "shared database"),
+        ("BROKER_URL", "sqlite:///broker.db", "needs a broker"),
+        ("BROKER_URL", "amqp://guest:guest@broker/", "not everybody knows"),
     ],
 )
 def test_production_refuses_what_is_unsafe(name: str, value: str, problem: str) -> None:
@@ -53,6 +65,7 @@ def test_a_demo_may_be_unsafe() -> None:
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
     wrong = {
+        **SERVERS,
         "STEWARD_PROFILE": "production",
         "PASSWORD_MINIMUM": "4",
         "ARGON2_PASSES": "none",
@@ -64,13 +77,13 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
     told = problems(wrong)
 
-    for name in wrong.keys() - {"STEWARD_PROFILE"} | {"KEY_ENCRYPTION_SECRET"}:
+    for name in wrong.keys() - {"STEWARD_PROFILE", *SERVERS} | {"KEY_ENCRYPTION_SECRET"}:
         assert [problem for problem in told if problem.startswith(name)], f"Nothing is said of {name}."
     assert len(told) == 7
 
 
 def test_a_profile_nobody_knows_is_treated_as_production() -> None:
-    told = problems({"STEWARD_PROFILE": "staging"})
+    told = problems({**SERVERS, "STEWARD_PROFILE": "staging"})
 
     assert told == [
         "STEWARD_PROFILE must be demo or production, not 'staging'.",

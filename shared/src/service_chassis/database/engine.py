@@ -20,8 +20,9 @@ CONFLICTS = {"40001", "40P01"}
 """SQLSTATEs of a serialization failure and a deadlock: the transaction may simply be run again."""
 LOCK_NOT_AVAILABLE = "55P03"
 """SQLSTATE of a statement that waited for another transaction's lock longer than lock_timeout."""
-AWAY = ("08", "53", "57P0")
-"""Beginnings of the SQLSTATEs of a lost connection, of missing resources, and of a server that starts or stops."""
+AWAY = ("08", "53", "57P0", "25P03", "25006")
+"""Beginnings of the SQLSTATEs of a lost connection, of missing resources, of a server that starts or stops, of a
+transaction it gave up on, and of one that has become read-only."""
 
 SQLITE_CONFLICTS = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 SQLITE_AWAY = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
@@ -89,6 +90,8 @@ class Database:
             max_overflow=0,
             pool_timeout=5,
             pool_pre_ping=True,
+            # Parameters are people's data, which no error message should carry on.
+            hide_parameters=True,
             connect_args={**KEEPALIVES, "options": POSTGRES_SESSION},
         )
         self.wakeup = PostgresWakeup(self._dsn)
@@ -139,6 +142,9 @@ class Database:
         """Forget the connections a forked process inherited, without closing them for its parent."""
         self.engine.dispose(close=False)
         self.read_engine.dispose(close=False)
+        if self.file is None:
+            # Threads do not survive the fork, and the parent's would never signal here.
+            self.wakeup = PostgresWakeup(self._dsn)
 
     def close(self) -> None:
         self.wakeup.close()
@@ -186,7 +192,7 @@ def _sqlite_meaning(error: sqlite3.Error) -> Unavailable | None:
 
 def _sqlite_engine(url: URL, *pragmas: str, begin: str, **options: Any) -> Engine:
     pool = options or {"pool_size": 20, "pool_timeout": 10, "pool_use_lifo": True}
-    engine = create_engine(url.set(drivername="sqlite"), **pool)
+    engine = create_engine(url.set(drivername="sqlite"), hide_parameters=True, **pool)
 
     @event.listens_for(engine, "connect")
     def _configure(connection, _record) -> None:  # type: ignore[no-untyped-def]  # the driver's own objects

@@ -151,7 +151,7 @@ def _decoded(cursor: str, order: Order) -> list[Any]:
     try:
         values = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=list[Any])
         return [msgspec.convert(v, _python_type(c)) for v, c in zip(values, order.columns, strict=True)]
-    except (ValueError, msgspec.MsgspecError) as error:
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise InvalidCursor from error
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from service_chassis.database.paging import Page
 from service_chassis.errors import NotFound
@@ -61,7 +61,14 @@ class Choice(Schema):
 
 
 class Action(Choice):
+    all = fields.Boolean(load_default=False, metadata={"description": "Every dead letter; says so on purpose."})
     dry_run = fields.Boolean(load_default=False, metadata={"description": "Only say how many that would be."})
+
+    @validates_schema
+    def _check_scope(self, data: Mapping[str, Any], **_: Any) -> None:
+        restricted = data.keys() - {"all", "dry_run"}
+        if bool(restricted) == data["all"]:
+            raise ValidationError("Name a filter, or say all, and not both.", "all")
 
 
 class ListQuery(Schema):
@@ -103,7 +110,8 @@ def show_letter(letter_id: UUID) -> Any:
 @allowed(may_operate)
 def redrive(action: dict[str, Any]) -> Mapping[str, Any]:
     """Give dead letters a fresh set of attempts."""
-    dry_run, chosen = action.pop("dry_run"), Filter(**action)
+    dry_run, _ = action.pop("dry_run"), action.pop("all")
+    chosen = Filter(**action)
     unit = uow()
     count = failures.count(unit.session, chosen) if dry_run else failures.redrive(unit.session, chosen, unit.now)
     return {"count": count, "dry_run": dry_run}
@@ -115,7 +123,8 @@ def redrive(action: dict[str, Any]) -> Mapping[str, Any]:
 @allowed(may_operate)
 def drop(action: dict[str, Any]) -> Mapping[str, Any]:
     """Delete dead letters for good."""
-    dry_run, chosen = action.pop("dry_run"), Filter(**action)
+    dry_run, _ = action.pop("dry_run"), action.pop("all")
+    chosen = Filter(**action)
     session = uow().session
     count = failures.count(session, chosen) if dry_run else failures.drop(session, chosen)
     return {"count": count, "dry_run": dry_run}

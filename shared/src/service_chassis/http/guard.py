@@ -36,6 +36,8 @@ def caller_if_any() -> Principal | None:
     """Return who calls a public view, or None where no token came along. Raises Unauthenticated for a bad one."""
     if "principal" not in g:
         g.principal = _live_caller() if "Authorization" in request.headers else None
+        if g.principal is not None:
+            _check_freshness(marks_of_request())
     return cast("Principal | None", g.principal)
 
 

@@ -16,7 +16,7 @@ GRACE = 20
 """Seconds requests in flight are given to end after SIGTERM; more than any request may take."""
 KEEP_ALIVE = 30
 """Seconds an idle connection stays open: longer than the gateway keeps it, so the gateway closes first."""
-BROKER_SILENT_AFTER = 30.0
+SILENT_AFTER = 30.0
 
 
 class _Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -92,13 +92,16 @@ def worker_app(service: Service, worker: Worker, registry: Any) -> Flask:
 
     @app.get("/readyz")
     def readyz() -> tuple[Response, int]:
-        age = worker.broker_age
-        reached = age is not None and age < BROKER_SILENT_AFTER
-        ready = worker.alive and reached
-        return jsonify(service=service.name, broker_reached=reached), 200 if ready else 503
+        reached = {"broker": _heard(worker.broker_age), "database": _heard(worker.database_age)}
+        ready = worker.alive and all(reached.values())
+        return jsonify(service=service.name, reached=reached), 200 if ready else 503
 
     @app.get("/metrics")
     def metrics() -> Response:
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
     return app
+
+
+def _heard(age: float | None) -> bool:
+    return age is not None and age < SILENT_AFTER

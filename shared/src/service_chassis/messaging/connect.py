@@ -4,7 +4,7 @@ from service_chassis.messaging.broker import Broker
 
 
 def connect(url: str, *, name: str) -> Broker:
-    """Return the broker of `amqp://`, `amqps://` or `sqlite:///`; nothing is opened before it is used."""
+    """Return the broker of `amqp://`, `amqps://` or `sqlite:///`."""
     # Each import brings a whole client library; a process needs one of them.
     if url.startswith("sqlite:"):
         from service_chassis.messaging.sqlite_broker import SqliteBroker

@@ -58,3 +58,11 @@ def list_members(paging: Paging, run_id: UUID) -> Page[Member]:
 def approve(run_id: UUID) -> Run:
     """Let a run go on that the safety breaker holds."""
     return runs.approve(uow(), run_id)
+
+
+@cleanup.route("/runs/<uuid:run_id>/reject", methods=["POST"])
+@cleanup.response(200, RunSummary, description="Run rejected")
+@allowed(may_run_cleanups)
+def reject(run_id: UUID) -> Run:
+    """Close a run that the safety breaker holds; nobody is switched off."""
+    return runs.reject(uow(), run_id)

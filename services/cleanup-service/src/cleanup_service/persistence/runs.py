@@ -91,10 +91,10 @@ class RunRepository:
     def asked_again(self, run: Run, ids: Collection[UUID]) -> None:
         self._update(run.number, ids, asked=Member.asked + 1)
 
-    def give_up(self, run: Run, *, at: datetime) -> int:
-        """Close what nobody answered; return how many."""
+    def give_up(self, run: Run, *, at: datetime, reason: str = NO_ANSWER) -> int:
+        """Close what has no outcome; return how many."""
         silent = (Member.run_number == run.number) & Member.outcome.is_(None)
-        values = {"outcome": Outcome.FAILED, "reason": NO_ANSWER, "outcome_at": at}
+        values = {"outcome": Outcome.FAILED, "reason": reason, "outcome_at": at}
         return changed(self._session, update(Member).where(silent).values(values))
 
     def settle(self, run_id: UUID, ids: Collection[UUID], answer: Mapping[str, Any]) -> bool:

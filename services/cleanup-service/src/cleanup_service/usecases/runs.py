@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from cleanup_service.messaging import publications
+from cleanup_service.model.errors import NotAwaitingApproval
 from cleanup_service.model.policy import Policy
 from cleanup_service.model.run import Run, RunStatus, Trigger, tally
 from cleanup_service.persistence.unit_of_work import UnitOfWork
@@ -45,6 +46,17 @@ def approve(uow: UnitOfWork, run_id: UUID) -> Run:
     """Let a run go on that the safety breaker holds. Raises RunNotFound, NotAwaitingApproval."""
     run = uow.runs.locked(run_id)
     run.approve()
+    return run
+
+
+def reject(uow: UnitOfWork, run_id: UUID) -> Run:
+    """Close a run that the safety breaker holds without acting. Raises RunNotFound, NotAwaitingApproval."""
+    run = uow.runs.locked(run_id)
+    if run.status != RunStatus.AWAITING_APPROVAL:
+        raise NotAwaitingApproval
+    uow.runs.give_up(run, at=uow.now, reason="rejected")
+    run.count(uow.runs.outcomes(run))
+    _fail(uow, run, "rejected")
     return run
 
 

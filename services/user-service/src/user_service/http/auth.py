@@ -29,6 +29,7 @@ def login(body: Mapping[str, Any]) -> TokenPair:
 @takes_no_key
 def refresh(body: Mapping[str, Any]) -> TokenPair:
     """Exchange a refresh token for a new access token and the next refresh token."""
+    parts().tokens.keys.at_hand()
     return sign_in.refresh(uow(), body["refresh_token"], parts().tokens)
 
 

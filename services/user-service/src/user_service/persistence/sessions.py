@@ -33,10 +33,13 @@ class SessionRepository:
     def end_all(self, user_ids: Collection[UUID], *, reason: str, at: datetime, tokens_live: timedelta) -> int:
         """End every live session of these users and tell the verifiers; return how many."""
         live = among(self._session, Session.user_id, user_ids) & Session.ended_at.is_(None)
-        ended = update(Session).where(live).values(ended_at=at, end_reason=reason).returning(Session.id)
-        ids = list(self._session.scalars(ended.execution_options(synchronize_session=False)))
-        self._revoke(ids, at, tokens_live)
-        return len(ids)
+        ended = update(Session).where(live).values(ended_at=at, end_reason=reason)
+        rows = self._session.execute(
+            ended.returning(Session.id, Session.rotated_at).execution_options(synchronize_session=False)
+        ).all()
+        # A session that issued no token within a token's life has none that anybody could use.
+        self._revoke([row.id for row in rows if row.rotated_at > at - tokens_live], at, tokens_live)
+        return len(rows)
 
     def end(self, session_id: UUID, *, reason: str, at: datetime, tokens_live: timedelta) -> bool:
         """End one session and tell the verifiers; False when it had ended before."""

@@ -6,15 +6,15 @@ from user_service.messaging import publications
 from user_service.model.user import Signal, User
 from user_service.persistence.unit_of_work import UnitOfWork
 
-TOLD_AT_MOST_EVERY = timedelta(hours=1)
+HOUR = timedelta(hours=1)
 """How often refreshes of one user are told to the other services; the truth here is always current."""
 
 
 def seen(uow: UnitOfWork, user: User, signal: Signal) -> None:
-    """Note that a user did something, and tell the others unless they heard of this user within the hour."""
-    told_recently = uow.now - user.last_activity_at < TOLD_AT_MOST_EVERY
+    """Note that a user did something, and tell the others at the first time in each hour of the clock."""
+    told = uow.now - user.last_activity_at < HOUR and uow.now.hour == user.last_activity_at.hour
     user.is_seen(at=uow.now)
-    if signal is Signal.SIGN_IN or not told_recently:
+    if signal is Signal.SIGN_IN or not told:
         uow.publish(publications.activity_recorded(user.id, signal, uow.now))
 
 

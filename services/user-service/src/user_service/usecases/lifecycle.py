@@ -14,9 +14,8 @@ def deactivate(uow: UnitOfWork, user_id: UUID, note: str, *, by: UUID, tokens_li
 
     Raises UserNotFound, AlreadyDeactivated, LastAdmin.
     """
-    admins = uow.users.active_admins()
     user = uow.users.locked(user_id)
-    if admins == [user.id]:
+    if user.role == Role.ADMIN and uow.users.active_admins() == [user.id]:
         raise LastAdmin
     user.deactivate(Reason.ADMIN, at=uow.now)
     uow.sessions.end_all([user.id], reason="deactivated", at=uow.now, tokens_live=tokens_live)

@@ -1,5 +1,6 @@
 """What must be there before the first request: a key to sign with and, in a demo, somebody to sign in as."""
 
+from service_chassis.settings import SettingsError
 from service_chassis.unit_of_work import Units
 from user_service.model.passwords import Passwords
 from user_service.model.user import Role
@@ -12,6 +13,8 @@ DEMO_ADMIN = ("admin@example.com", "adminpass")
 
 def seed(units: Units[UnitOfWork], secret: str, passwords: Passwords, *, demo: bool) -> None:
     """Put in what is missing; harmless when nothing is, also when several processes start at once."""
+    if not demo:
+        _refuse_demo_admin(units, passwords)
     with units.read() as uow:
         complete = bool(uow.signing_keys.all()) and (not demo or uow.users.has_active_admin())
     if complete:
@@ -23,6 +26,15 @@ def seed(units: Units[UnitOfWork], secret: str, passwords: Passwords, *, demo: b
         _fill(units, secret, passwords, demo=demo)
     finally:
         lock.release()
+
+
+def _refuse_demo_admin(units: Units[UnitOfWork], passwords: Passwords) -> None:
+    """Do not serve with a password that everybody knows; raises SettingsError."""
+    email, password = DEMO_ADMIN
+    with units.read() as uow:
+        admin = uow.users.by_email(email)
+    if admin is not None and admin.is_active and passwords.matches(password, admin.password_hash):
+        raise SettingsError([f"STEWARD_PROFILE is production, but {email} still has the demo password."])
 
 
 def _fill(units: Units[UnitOfWork], secret: str, passwords: Passwords, *, demo: bool) -> None:

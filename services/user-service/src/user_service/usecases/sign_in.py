@@ -33,6 +33,7 @@ class SignIn:
         if not self._passwords.matches(password, stored) or user is None or stored is None:
             raise InvalidCredentials
         renewed = self._passwords.hash(password) if self._passwords.is_outdated(stored) else None
+        self._tokens.keys.at_hand()
         with self._units.write() as uow:
             return self._start(uow, user.id, checked=stored, renewed=renewed)
 

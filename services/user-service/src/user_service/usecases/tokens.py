@@ -16,6 +16,7 @@ from user_service.model.user import User
 from user_service.persistence.unit_of_work import UnitOfWork
 
 KEYS_FRESH = 30.0
+KEYS_USABLE = 60.0
 
 
 class NoSigningKey(Unavailable):
@@ -45,11 +46,15 @@ class SigningKeys:
 
     def current(self) -> tuple[str, RSAPrivateKey]:
         """Return the id and the private half of the key to sign with. Raises NoSigningKey."""
-        keys = self._fresh()
+        keys = self._keys if time.monotonic() - self._read_at < KEYS_USABLE else self._fresh()
         if not keys:
             raise NoSigningKey(retry_after=2)
         key, private = keys[0]
         return key.kid, private
+
+    def at_hand(self) -> None:
+        """Read the keys if it is time, so that no transaction has to open a second connection for them."""
+        self._fresh()
 
     def jwks(self) -> dict[str, Any]:
         """Return the public halves, as every verifier reads them (RFC 7517)."""
