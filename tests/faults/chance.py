@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+LONGEST_PAUSE = 2.0
+
 Kill = Callable[[], None]
 """Kills something, and starts it again."""
 
@@ -32,7 +34,7 @@ class Chance:
 
     def __post_init__(self) -> None:
         self._choice = random.Random(self.seed)
-        self._began = time.monotonic()
+        self._began: float | None = None
 
     @property
     def over(self) -> bool:
@@ -40,13 +42,14 @@ class Chance:
 
     def strike(self, targets: Mapping[str, Kill], longest: float = math.inf) -> None:
         """Kill one target after the other until the time is over, or so much of it."""
+        self._began = self._began or time.monotonic()
         until = self._elapsed + longest
         while self._elapsed < until and not self.over:
-            a_while(self._choice, 3)
+            a_while(self._choice, LONGEST_PAUSE)
             name = self._choice.choice(list(targets))
             self.history.append(f"{self._elapsed:.0f} {name}")
             targets[name]()
 
     @property
     def _elapsed(self) -> float:
-        return time.monotonic() - self._began
+        return 0.0 if self._began is None else time.monotonic() - self._began

@@ -82,7 +82,7 @@ def _web(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: Lo
         revocations=ended,
         metrics=metrics,
         log=log,
-        secret=settings.key_encryption_secret,
+        secret=settings.answers_secret,
         blueprints=[cleanup, reports],
         parts=Parts(settings),
         checks=[Check("keys", lambda: None if keys.load() else "No keys to verify tokens with.")],

@@ -23,7 +23,7 @@ class Settings:
     token_issuer: str
     token_audience: str
     user_service_url: str
-    key_encryption_secret: str
+    answers_secret: str
     policy: Policy
     cleanup_interval: timedelta
 
@@ -34,7 +34,7 @@ class Settings:
         data = reader.text("STEWARD_DATA", default=".data")
         settings = cls(
             database_url=reader.text("DATABASE_URL", default=f"sqlite:///{data}/cleanup-service.db"),
-            broker_url=reader.text("BROKER_URL", default=f"sqlite:///{data}/broker.db"),
+            broker_url=reader.text("BROKER_URL", default=f"sqlite:///{data}/broker.db" if reader.demo else ""),
             database_pool=reader.integer("DATABASE_POOL", default=20, minimum=2),
             bind=reader.text("CLEANUP_SERVICE_BIND", default="127.0.0.1:8003"),
             worker_bind=reader.optional("CLEANUP_WORKER_BIND"),
@@ -44,7 +44,7 @@ class Settings:
             token_issuer=reader.text("JWT_ISSUER", default="steward"),
             token_audience=reader.text("JWT_AUDIENCE", default="steward"),
             user_service_url=reader.text("USER_SERVICE_URL", default="http://127.0.0.1:8001"),
-            key_encryption_secret=reader.secret("KEY_ENCRYPTION_SECRET", demo="demo-key-encryption-secret"),
+            answers_secret=reader.secret("CLEANUP_SERVICE_SECRET", demo="demo-cleanup-service-secret"),
             policy=_policy(reader),
             cleanup_interval=reader.seconds("CLEANUP_INTERVAL_SECONDS", default=300, minimum=1),
         )

@@ -169,6 +169,21 @@ def test_a_run_that_needs_approval_goes_on_when_an_admin_approves(
     assert data(admin.get(url))["deactivated"] == 2
 
 
+def test_a_rejected_run_switches_nobody_off_and_makes_room_for_the_next(
+    admin: FlaskClient, worker: Worker, user_service: Any
+) -> None:
+    user_service.has(days_inactive=40, count=2)
+    url = data(admin.post(RUNS, json={"expect_up_to": 1}))["status_url"]
+    worker.plans()
+
+    rejected = data(admin.post(f"{url}/reject"))
+
+    assert (rejected["status"], rejected["error"], rejected["failed"]) == ("failed", "rejected", 2)
+    assert data(admin.get(url))["reasons"] == {"rejected": 2}
+    assert error(admin.post(f"{url}/reject")) == (409, "not_awaiting_approval")
+    assert admin.post(RUNS).status_code == 202
+
+
 def test_members_are_listed_with_evidence_and_outcome(
     admin: FlaskClient, worker: Worker, user_service: Any, clock: ManualClock
 ) -> None:

@@ -67,9 +67,8 @@ def test_who_says_what_to_expect_is_taken_by_the_word(candidates: int, active: i
 def test_a_demo_has_no_breaker_and_production_has_one() -> None:
     production = {
         "STEWARD_PROFILE": "production",
-        "KEY_ENCRYPTION_SECRET": "a long secret of this installation only",
+        "CLEANUP_SERVICE_SECRET": "a long secret of this installation only",
         "DATABASE_URL": "postgresql://cleanup_service:secret@database/steward",
-        "BROKER_URL": "amqps://cleanup-service:secret@broker/",
     }
 
     assert Settings.read({}).policy == Policy(timedelta(days=30), ("admin",), OFF)

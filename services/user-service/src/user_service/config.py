@@ -38,7 +38,7 @@ class Settings:
         data = reader.text("STEWARD_DATA", default=".data")
         settings = cls(
             database_url=reader.text("DATABASE_URL", default=f"sqlite:///{data}/user-service.db"),
-            broker_url=reader.text("BROKER_URL", default=f"sqlite:///{data}/broker.db"),
+            broker_url=reader.text("BROKER_URL", default=f"sqlite:///{data}/broker.db" if reader.demo else ""),
             database_pool=reader.integer("DATABASE_POOL", default=50, minimum=2),
             bind=reader.text(
                 "USER_SERVICE_BIND", default="0.0.0.0:8001"

@@ -3,10 +3,8 @@ import pytest
 from service_chassis.settings import SettingsError
 from user_service.config import Settings
 
-SERVERS = {
-    "DATABASE_URL": "postgresql://user_service:secret@database/steward",
-    "BROKER_URL": "amqps://user-service:secret@broker/",
-}
+SERVERS = {"DATABASE_URL": "postgresql://user_service:secret@database/steward"}
+"""What every process needs; the broker is the worker's business."""
 PRODUCTION = {
     **SERVERS,
     "STEWARD_PROFILE": "production",
