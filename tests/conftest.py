@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+pytest.register_assert_rewrite("tests.running", "tests.faults")
+
 Note = Callable[[str], None]
 Figure = Callable[[str, float], None]
 NOTES = pytest.StashKey[list[str]]()
