@@ -20,9 +20,9 @@ CONFLICTS = {"40001", "40P01"}
 """SQLSTATEs of a serialization failure and a deadlock: the transaction may simply be run again."""
 LOCK_NOT_AVAILABLE = "55P03"
 """SQLSTATE of a statement that waited for another transaction's lock longer than lock_timeout."""
-AWAY = ("08", "53", "57P0", "25P03", "25006")
-"""Beginnings of the SQLSTATEs of a lost connection, of missing resources, of a server that starts or stops, of a
-transaction it gave up on, and of one that has become read-only."""
+AWAY = ("08", "53", "57P0", "25P03")
+"""Beginnings of the SQLSTATEs of a lost connection, of missing resources, of a server that starts or stops, and
+of a transaction it gave up on."""
 
 SQLITE_CONFLICTS = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 SQLITE_AWAY = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}

@@ -8,6 +8,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session as DatabaseSession
 
 from service_chassis.database.statements import among, changed
+from service_chassis.tokens import LONGEST_LEEWAY
 from user_service.model.session import Revocation, Session
 
 
@@ -38,7 +39,8 @@ class SessionRepository:
             ended.returning(Session.id, Session.rotated_at).execution_options(synchronize_session=False)
         ).all()
         # A session that issued no token within a token's life has none that anybody could use.
-        self._revoke([row.id for row in rows if row.rotated_at > at - tokens_live], at, tokens_live)
+        usable_since = at - tokens_live - LONGEST_LEEWAY
+        self._revoke([row.id for row in rows if row.rotated_at > usable_since], at, tokens_live)
         return len(rows)
 
     def end(self, session_id: UUID, *, reason: str, at: datetime, tokens_live: timedelta) -> bool:
