@@ -90,7 +90,8 @@ def _web(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: Lo
 
 
 def _feed_client(settings: Settings) -> ServiceClient:
-    breaker = Breaker("user-service revocations")
+    # Ended sessions must be known again soon after user-service is back.
+    breaker = Breaker("user-service revocations", open_for=timedelta(seconds=1))
     return ServiceClient(settings.user_service_url, breaker=breaker, transport=Pool(longest_body=LONGEST_FEED))
 
 
