@@ -1,7 +1,7 @@
 from contextlib import suppress
 from importlib import import_module
 
-pytest_plugins = ["service_chassis.testing.plugin"]
+pytest_plugins = ["service_chassis.testing.plugin", "service_chassis.testing.service"]
 
 # pytest names the modules of tests after their folders, and two folders have the names of packages: it must know the
 # packages before it meets the folders.

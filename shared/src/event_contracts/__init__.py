@@ -1,16 +1,37 @@
 """The published language of Steward: one struct for each type of event that crosses services."""
 
+from event_contracts.accounts import (
+    AccountCreated,
+    AccountDeleted,
+    AccountRole,
+    AccountState,
+    AccountUpdated,
+    MembershipGranted,
+    MembershipRevoked,
+)
 from event_contracts.catalogue import CATALOGUE, by_type, dataschema
 from event_contracts.cleanup import (
     DeactivationRequested,
     PurgeRequested,
     ReactivationRequested,
     RunCompleted,
+    RunStarted,
     RunStatus,
     Trigger,
     WarningDue,
 )
 from event_contracts.contract import Audience, Contract, Instant, Kind, validated
+from event_contracts.notifications import Channel, NotificationReady
+from event_contracts.tasks import (
+    AlertDigestDue,
+    Priority,
+    TaskAssigned,
+    TaskMissed,
+    TaskMissLimitReached,
+    TaskState,
+    TaskStatus,
+    TaskStatusChanged,
+)
 from event_contracts.users import (
     Reason,
     Refusal,
@@ -30,20 +51,38 @@ from event_contracts.users import (
 
 __all__ = [
     "CATALOGUE",
+    "AccountCreated",
+    "AccountDeleted",
+    "AccountRole",
+    "AccountState",
+    "AccountUpdated",
+    "AlertDigestDue",
     "Audience",
+    "Channel",
     "Contract",
     "DeactivationRequested",
     "Instant",
     "Kind",
+    "MembershipGranted",
+    "MembershipRevoked",
+    "NotificationReady",
+    "Priority",
     "PurgeRequested",
     "ReactivationRequested",
     "Reason",
     "Refusal",
     "Role",
     "RunCompleted",
+    "RunStarted",
     "RunStatus",
     "Signal",
     "Status",
+    "TaskAssigned",
+    "TaskMissLimitReached",
+    "TaskMissed",
+    "TaskState",
+    "TaskStatus",
+    "TaskStatusChanged",
     "Trigger",
     "UserActivityRecorded",
     "UserDeactivated",

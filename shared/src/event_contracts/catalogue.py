@@ -4,14 +4,24 @@ import inspect
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from event_contracts.accounts import (
+    AccountCreated,
+    AccountDeleted,
+    AccountUpdated,
+    MembershipGranted,
+    MembershipRevoked,
+)
 from event_contracts.cleanup import (
     DeactivationRequested,
     PurgeRequested,
     ReactivationRequested,
     RunCompleted,
+    RunStarted,
     WarningDue,
 )
 from event_contracts.contract import Contract
+from event_contracts.notifications import NotificationReady
+from event_contracts.tasks import AlertDigestDue, TaskAssigned, TaskMissed, TaskMissLimitReached, TaskStatusChanged
 from event_contracts.users import (
     UserActivityRecorded,
     UserDeactivated,
@@ -32,11 +42,23 @@ CATALOGUE: tuple[type[Contract], ...] = (
     UserReactivated,
     UserPurged,
     UserWatermark,
+    AccountCreated,
+    AccountUpdated,
+    AccountDeleted,
+    MembershipGranted,
+    MembershipRevoked,
+    NotificationReady,
+    RunStarted,
     WarningDue,
     DeactivationRequested,
     PurgeRequested,
     ReactivationRequested,
     RunCompleted,
+    TaskAssigned,
+    TaskStatusChanged,
+    TaskMissed,
+    TaskMissLimitReached,
+    AlertDigestDue,
 )
 
 by_type: Mapping[str, type[Contract]] = MappingProxyType({contract.type: contract for contract in CATALOGUE})

@@ -17,6 +17,27 @@ class FromCleanupService(Contract, frozen=True, kw_only=True):
     source = "/cleanup-service"
 
 
+class RunStarted(FromCleanupService, frozen=True, kw_only=True):
+    """A cleanup run was opened, and plans as soon as it knows of a `user.watermark` later than `started_at`.
+
+    user-service answers with such a watermark at once, so that nobody has to wait for the next regular one.
+    """
+
+    type = "cleanup.run_started.v1"
+    kind = Kind.FACT
+    audience = Audience.PLATFORM
+
+    run_id: UUID
+    trigger: Trigger
+    requested_by: UUID | None
+    started_at: Instant
+
+    @property
+    def subject(self) -> str:
+        """The run's id."""
+        return str(self.run_id)
+
+
 class CleanupRequest(FromCleanupService, frozen=True, kw_only=True):
     """Something a run asks user-service to do about one user."""
 

@@ -139,9 +139,11 @@ def _text(kind: inspect.Type) -> str:
         case inspect.UnionType(types=types):
             return " | ".join(_text(member) for member in types)
         case inspect.LiteralType(values=values):
-            return " | ".join(f'"{value}"' for value in values)
+            return " | ".join(msgspec.json.encode(value).decode() for value in values)
         case inspect.VarTupleType(item_type=item):
             return f"list of ({_text(item)})"
+        case inspect.DictType(key_type=inspect.StrType(), value_type=inspect.AnyType()):
+            return "object"
         case _:
             return _plain_text(kind)
 

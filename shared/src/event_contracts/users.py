@@ -100,7 +100,8 @@ class UserDeactivated(UserState, frozen=True, kw_only=True):
 class UserDeactivationRefused(UserEvent, frozen=True, kw_only=True):
     """A cleanup run asked for the deactivation of a user, and user-service left the user alone for `reason`.
 
-    The run has its answer for this user, and the request changed nothing.
+    The run has its answer for this user, and the request changed nothing. The rule on missed tasks gets the same
+    answer, with its `limit_id` as the `run_id`.
     """
 
     type = "user.deactivation_refused.v1"

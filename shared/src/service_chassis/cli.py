@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
 from typing import Any
@@ -14,6 +15,7 @@ import click
 from prometheus_client import CollectorRegistry
 
 from service_chassis import process
+from service_chassis.database import DatabaseUnavailable
 from service_chassis.logs import capture_library_logs
 from service_chassis.messaging import failures, outbox
 from service_chassis.messaging.failures import Filter
@@ -24,6 +26,11 @@ Bootstrap = Callable[[Mapping[str, str], CollectorRegistry, threading.Event], Se
 
 CONFIGURATION_ERROR = 78
 """Exit code of wrong settings, EX_CONFIG of sysexits.h."""
+UNAVAILABLE = 69
+"""Exit code of a database that is not there, EX_UNAVAILABLE of sysexits.h."""
+LOOK_EVERY = 1.0
+PATIENCE = 60.0
+"""Seconds for which a process that is to stay waits for its database when it starts."""
 
 
 def command_line(bootstrap: Bootstrap, doc: str, own: Sequence[click.Command] = ()) -> click.Group:
@@ -54,17 +61,30 @@ class _Lazy:
             sys.exit(CONFIGURATION_ERROR)
 
 
-def ready_service(context: click.Context) -> Service:
-    """Return the service with its database up to date, for a command that works on it."""
+def ready_service(context: click.Context, patience: float = 0) -> Service:
+    """Return the service with its database up to date, for which it waits for so many seconds."""
     process.tune()
     service: Service = context.obj()
     capture_library_logs(service.log)
+    until = time.monotonic() + patience
+    while not _is_migrated(service, waits=time.monotonic() < until):
+        context.obj.stop.wait(LOOK_EVERY)
+    return service
+
+
+def _is_migrated(service: Service, *, waits: bool) -> bool:
     try:
         service.migrate()
     except SettingsError as error:
         click.echo(str(error), err=True)
         sys.exit(CONFIGURATION_ERROR)
-    return service
+    except DatabaseUnavailable as error:
+        if not waits:
+            click.echo(f"The database is not available: {error.__cause__ or error}", err=True)
+            sys.exit(UNAVAILABLE)
+        service.log.warning("database_awaited", error=str(error.__cause__ or error))
+        return False
+    return True
 
 
 @click.command("web")
@@ -74,20 +94,20 @@ def _web(context: click.Context) -> None:
     # gunicorn runs on POSIX only, and no other command needs it.
     from service_chassis.http.server import serve
 
-    serve(ready_service(context))
+    serve(ready_service(context, PATIENCE))
 
 
 @click.command("worker")
 @click.pass_context
 def _worker(context: click.Context) -> None:
     """Consume and publish events and run the scheduled jobs, until told to stop."""
-    service = ready_service(context)
+    service = ready_service(context, PATIENCE)
     stop = context.obj.stop
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     worker = service.make_worker()
     health = None
-    if service.worker_bind:
+    if service.runtime.worker_bind:
         from service_chassis.http.server import serve_worker
 
         health = serve_worker(service, worker, service.metrics.registry)

@@ -97,14 +97,15 @@ class Limiter:
 class RedisWindows:
     """Windows in Redis, by the `limits` library: one script per hit, on Redis's own time."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout: float = REDIS_TIMEOUT) -> None:
+        """Wait so many seconds for each answer."""
         # The import brings a whole client library; the embedded run needs none of it.
         from redis import ConnectionPool
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
         pool = ConnectionPool.from_url(
-            url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT, retry=Retry(NoBackoff(), 0)
+            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
         )
         self._limiter = MovingWindowRateLimiter(RedisStorage(url, connection_pool=pool, wrap_exceptions=True))
 

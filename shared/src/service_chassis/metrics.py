@@ -1,6 +1,7 @@
 """What a service measures, on a registry of its own: several services live in one process."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
@@ -34,6 +35,11 @@ class Metrics:
         self._outbox = Gauge("outbox_pending", "Outbox rows not published yet.", ["state"], registry=registry)
         self._failed = Gauge("failed_messages", "Messages whose handling failed.", ["state"], registry=registry)
         self._depth = Gauge("queue_depth", "Messages waiting in the service's queue.", registry=registry)
+        self._looked_up = Counter("cache_lookups_total", "Cache look-ups.", ["cache", "outcome"], registry=registry)
+        self._feed_age = Gauge(
+            "revocations_age_seconds", "Time since ended sessions were last asked for.", registry=registry
+        )
+        self._feed_age.set(math.nan)
         self._job_seconds = Histogram(
             "job_seconds", "Time a scheduled job took.", ["name"], buckets=JOB_SECONDS, registry=registry
         )
@@ -50,6 +56,14 @@ class Metrics:
     def consumed(self, event_type: str, outcome: str, events: int) -> None:
         """Count events that were taken in, and what became of them."""
         self._consumed.labels(event_type, outcome).inc(events)
+
+    def looked_up(self, cache: str, *, hit: bool) -> None:
+        """Count a look-up in a cache."""
+        self._looked_up.labels(cache, "hit" if hit else "miss").inc()
+
+    def revocations(self, age: Callable[[], float]) -> None:
+        """Show from now on how old what is known of ended sessions is; until then it is no number."""
+        self._feed_age.set_function(age)
 
     def backlog(self, waiting: Mapping[str, int], failed: Mapping[str, int], depth: int | None) -> None:
         """Note what is left to do, by state; an unknown queue depth leaves the last known one."""

@@ -21,6 +21,9 @@ from service_chassis.tokens import LONGEST_LEEWAY, Principal
 
 LONGEST_FEED = 64 * 1024 * 1024
 """Bytes of an answer of the feed that are taken: a cleanup can end hundreds of thousands of sessions in an hour."""
+POLL_EVERY = 2.0
+ASK_AGAIN_AFTER = 0.5
+"""Seconds after which a poll that failed is repeated: a short outage must not add up to a stale list."""
 FRESH_FOR = 5.0
 """Seconds without an answer after which a session may have ended without this process knowing."""
 
@@ -117,7 +120,7 @@ class RevocationPoller:
         fetch: Callable[[str | None], Feed],
         revocations: RevocationList,
         stop: threading.Event,
-        interval: float = 1.0,
+        interval: float = POLL_EVERY,
     ) -> None:
         self._fetch = fetch
         self._revocations = revocations
@@ -134,14 +137,14 @@ class RevocationPoller:
         return thread
 
     def run(self) -> None:
-        """Poll at once and then at every interval, until the stop event is set."""
+        """Poll at once and then at every interval, sooner after a failure, until the stop event is set."""
         while not self._stop.is_set():
             try:
                 self.poll_once()
                 self.error = None
             except Exception as error:  # noqa: BLE001  # Whatever it was, the list's age tells, and the next poll may succeed.
                 self.error = error
-            self._stop.wait(self._interval)
+            self._stop.wait(self._interval if self.error is None else min(self._interval, ASK_AGAIN_AFTER))
 
     def poll_once(self) -> None:
         """Fetch what is new; raises the errors of the fetch."""

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,6 +17,9 @@ from service_chassis.unit_of_work import Units
 
 LOOK_EVERY = 1.0
 """Seconds after which a scheduler looks at its lock and at the stop event at the latest."""
+
+AGAIN_AFTER = timedelta(seconds=5)
+"""How soon a job runs again that could not, because a server was away or somebody else was in its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,15 @@ class UnitJob:
         return Job(self.name, self.interval, run)
 
 
+@dataclass(slots=True)
+class _Turn:
+    """When a job runs next, and under which ids when that goes on with what it has begun."""
+
+    job: Job
+    at: float
+    ids: correlation.Correlation | None = None
+
+
 class Scheduler:
     """Runs the jobs of one service; of several replicas, the holder of the lock does."""
 
@@ -76,37 +88,42 @@ class Scheduler:
 
     def run(self, tick: Callable[[], None]) -> None:
         """Run what is due until stopped."""
-        due = {job.name: time.monotonic() for job in self._jobs}
+        turns = [_Turn(job, time.monotonic()) for job in self._jobs]
         try:
             while not self._stop.is_set():
                 tick()
                 self.active = self._lock.acquire()
                 if self.active:
-                    self._run_due(due, tick)
-                self._stop.wait(_until_next(due) if self.active else LOOK_EVERY)
+                    self._run_due(turns, tick)
+                self._stop.wait(_until_next(turns) if self.active else LOOK_EVERY)
         finally:
             self.active = False
             self._lock.release()
 
-    def _run_due(self, due: dict[str, float], tick: Callable[[], None]) -> None:
-        for job in self._jobs:
+    def _run_due(self, turns: Sequence[_Turn], tick: Callable[[], None]) -> None:
+        for turn in turns:
             if self._stop.is_set():
                 return
-            if time.monotonic() >= due[job.name]:
-                more = self._run(job)
-                due[job.name] = time.monotonic() + (0 if more else job.interval.total_seconds())
+            if time.monotonic() >= turn.at:
+                self._run(turn)
                 tick()
 
-    def _run(self, job: Job) -> bool:
-        with correlation.correlated(correlation.fresh()), self._metrics.job(job.name):
+    def _run(self, turn: _Turn) -> None:
+        job, wait = turn.job, turn.job.interval
+        turn.ids = turn.ids or correlation.fresh()
+        more = False
+        with correlation.correlated(turn.ids), self._metrics.job(job.name):
             try:
-                return bool(job.run())
+                more = bool(job.run())
             except Unavailable as error:
                 self._log.warning("job_postponed", job=job.name, error=str(error.__cause__ or error))
+                wait = min(wait, AGAIN_AFTER)
             except Exception:  # noqa: BLE001  # One failing job must not end the others; it runs again when due.
                 self._log.exception("job_failed", job=job.name)
-            return False
+        turn.at = time.monotonic() + (0 if more else wait.total_seconds())
+        if not more:
+            turn.ids = None
 
 
-def _until_next(due: Mapping[str, float]) -> float:
-    return max(0.0, min(LOOK_EVERY, min(due.values(), default=math.inf) - time.monotonic()))
+def _until_next(turns: Sequence[_Turn]) -> float:
+    return max(0.0, min(LOOK_EVERY, min((turn.at for turn in turns), default=math.inf) - time.monotonic()))

@@ -11,6 +11,7 @@ from service_chassis.database import Database
 from service_chassis.database.migrations import migrate
 from service_chassis.logs import Log
 from service_chassis.metrics import Metrics
+from service_chassis.runtime import Runtime
 from service_chassis.unit_of_work import Units
 from service_chassis.worker import Worker
 
@@ -20,6 +21,7 @@ class Service:
     """One service, wired; `web` and `worker` are made when a process needs them."""
 
     name: str
+    runtime: Runtime
     log: Log
     units: Units[Any]
     metrics: Metrics
@@ -29,10 +31,6 @@ class Service:
     seed: Callable[[], None] = lambda: None
     parts: Any = None
     """What the service's own commands work with besides the units of work."""
-    bind: str = "0.0.0.0:8000"
-    web_processes: int = 2
-    web_threads: int = 8
-    worker_bind: str | None = None
 
     @property
     def database(self) -> Database:

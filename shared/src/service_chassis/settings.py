@@ -118,13 +118,23 @@ class Environment:
         value = self._env.get(name, "")
         if self.demo:
             return value or demo
-        if not value:
-            self.problems.append(f"{name} is required in production.")
-        elif value == demo:
-            self.problems.append(f"{name} is the demo value, which everybody knows; production needs its own.")
-        elif len(value) < MINIMUM_SECRET_LENGTH:
-            self.problems.append(f"{name} must have at least {MINIMUM_SECRET_LENGTH} characters in production.")
+        self._check_secret(name, value, demo)
         return value
+
+    def secrets(self, name: str, *, demo: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the secrets of several, by their names, given as `name:secret,name:secret`; each is one as above."""
+        pairs = [word.partition(":") for word in self.words(name)]
+        found = {whose: secret for whose, _, secret in pairs if whose and secret}
+        if len(found) < len(pairs):
+            # The value is not shown, because it is made of secrets.
+            self.problems.append(f"{name} must be a list of different names with a secret each, like name:secret.")
+        if self.demo:
+            return found or demo
+        if not pairs:
+            self.problems.append(f"{name} is required in production.")
+        for whose, secret in found.items():
+            self._check_secret(f"{name} ({whose})", secret, demo.get(whose, ""))
+        return found
 
     def refuse_in_production(self, name: str, *, when: bool, because: str) -> None:
         """Note a setting that is fine in a demo and unsafe in production."""
@@ -135,6 +145,14 @@ class Environment:
         """Raise SettingsError if anything read so far was wrong."""
         if self.problems:
             raise SettingsError(self.problems)
+
+    def _check_secret(self, name: str, value: str, demo: str) -> None:
+        if not value:
+            self.problems.append(f"{name} is required in production.")
+        elif value == demo:
+            self.problems.append(f"{name} is the demo value, which everybody knows; production needs its own.")
+        elif len(value) < MINIMUM_SECRET_LENGTH:
+            self.problems.append(f"{name} must have at least {MINIMUM_SECRET_LENGTH} characters in production.")
 
     def _profile(self) -> Profile:
         given = self._env.get("STEWARD_PROFILE", "").strip() or Profile.DEMO

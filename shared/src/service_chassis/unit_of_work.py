@@ -1,6 +1,6 @@
 """A unit of work: one transaction, one instant, and the events that commit with it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -24,6 +24,11 @@ class UnitOfWork:
         self.session = session
         self.now = now
         self.outgoing: list[NewMessage] = []
+        self.afterwards: list[Callable[[], None]] = []
+
+    def after_commit(self, step: Callable[[], None]) -> None:
+        """Do something quick that cannot fail once everything is committed, such as telling a cache."""
+        self.afterwards.append(step)
 
     def publish(self, event: Outgoing) -> None:
         """Publish one event as a message of its own."""
@@ -41,7 +46,7 @@ U = TypeVar("U", bound=UnitOfWork)
 class Units(Generic[U]):
     """Opens units of work of one service; only the edges (HTTP, consumer, scheduler, CLI) call this."""
 
-    def __init__(self, database: Database, make: type[U], clock: Clock) -> None:
+    def __init__(self, database: Database, make: Callable[[Session, datetime], U], clock: Clock) -> None:
         self.database = database
         self.clock = clock
         self._make = make
@@ -56,6 +61,8 @@ class Units(Generic[U]):
             append(session, unit.outgoing, unit.now)
         if unit.outgoing:
             self.database.wakeup.signal()
+        for step in unit.afterwards:
+            step()
 
     @contextmanager
     def read(self) -> Iterator[U]:

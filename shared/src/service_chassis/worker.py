@@ -11,17 +11,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import delete
 
 from service_chassis.database.statements import upsert
-from service_chassis.errors import Unavailable
 from service_chassis.http.answer_store import forget_keys
 from service_chassis.logs import Log
+from service_chassis.loop import Loop
 from service_chassis.messaging import failures, inbox, outbox
 from service_chassis.messaging.broker import Broker, BrokerUnavailable
 from service_chassis.messaging.consumer import Consumer
+from service_chassis.messaging.foreign import ForeignConsumer, ForeignQueue
 from service_chassis.messaging.relay import Relay
 from service_chassis.messaging.subscriptions import Subscriptions
 from service_chassis.messaging.tables import heartbeats
@@ -31,8 +33,8 @@ from service_chassis.retry import Backoff
 from service_chassis.scheduler import Job, Scheduler, UnitJob
 from service_chassis.unit_of_work import Units
 
-RESTART_AFTER = 1.0
 HEARTBEAT_EVERY = 5.0
+RETRY_EVERY = timedelta(seconds=5)
 FIRST_CONTACT_EVERY = 0.5
 """Seconds between heartbeats until the broker answered for the first time, so that health tells it soon."""
 STUCK_AFTER = 60.0
@@ -46,49 +48,12 @@ class Retention:
     """How long the backbone's tables keep rows. The inbox remembers longer than any replay reaches."""
 
     published: timedelta = timedelta(hours=24)
+    unroutable: timedelta = timedelta(days=7)
+    """Also what nobody wants names people, who may have been purged since."""
     inbox: timedelta = timedelta(days=7)
     idempotency_keys: timedelta = timedelta(hours=24)
     dead_letters: timedelta = timedelta(days=7)
     heartbeats: timedelta = timedelta(days=1)
-
-
-class Loop:
-    """A thread that runs a function until told to stop, and runs it again when it fails."""
-
-    def __init__(self, name: str, run: Callable[[Callable[[], None]], None], log: Log, stop: threading.Event) -> None:
-        self.name = name
-        self._run = run
-        self._log = log
-        self._stop = stop
-        self._ticked_at = time.monotonic()
-        self._thread = threading.Thread(target=self._supervise, name=name, daemon=True)
-
-    @property
-    def age(self) -> float:
-        """Seconds since the loop last came round."""
-        return time.monotonic() - self._ticked_at
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def join(self, deadline: float) -> bool:
-        """Wait for the end until a monotonic deadline; say whether it came."""
-        self._thread.join(max(0.0, deadline - time.monotonic()))
-        return not self._thread.is_alive()
-
-    def _tick(self) -> None:
-        self._ticked_at = time.monotonic()
-
-    def _supervise(self) -> None:
-        while not self._stop.is_set():
-            self._tick()
-            try:
-                self._run(self._tick)
-            except Unavailable as error:
-                self._log.warning("loop_paused", loop=self.name, error=error.message)
-            except Exception:  # noqa: BLE001  # Whatever ended the loop is logged, and it starts again.
-                self._log.exception("loop_failed", loop=self.name)
-            self._stop.wait(RESTART_AFTER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +71,8 @@ class WorkerParts:
     stop: threading.Event
     backoff: Backoff = field(default_factory=Backoff)
     retention: Retention = field(default_factory=Retention)
+    foreign: Sequence[ForeignQueue] = ()
+    """Queues besides the service's own, on which others publish in a form of their own."""
 
     @property
     def queue(self) -> str:
@@ -114,7 +81,7 @@ class WorkerParts:
     @property
     def topology(self) -> Topology:
         """Return everything this service needs on the broker."""
-        own = publishing(self.exchange)
+        own = sum((queue.topology for queue in self.foreign), publishing(self.exchange))
         routes = self.subscriptions.routes()
         return own + consuming(self.queue, routes) if routes else own
 
@@ -142,6 +109,18 @@ class Worker:
             backoff=parts.backoff,
             stop=parts.stop,
         )
+        self.foreign = [
+            ForeignConsumer(
+                parts.service,
+                queue,
+                parts.broker,
+                parts.units,
+                log=parts.log,
+                metrics=parts.metrics,
+                stop=parts.stop,
+            )
+            for queue in parts.foreign
+        ]
         self.relay = Relay(
             database, parts.broker, parts.units.clock, log=parts.log, metrics=parts.metrics, stop=self._stop_relay
         )
@@ -151,7 +130,11 @@ class Worker:
         intake = [Loop("scheduler", self.scheduler.run, parts.log, parts.stop)]
         intake.append(Loop("heartbeat", self._beat, parts.log, parts.stop))
         if parts.subscriptions.routes():
-            intake.append(Loop("consumer", self._consume, parts.log, parts.stop))
+            intake.append(Loop("consumer", partial(self._consume, self.consumer), parts.log, parts.stop))
+        intake += [
+            Loop(f"consumer {consumer.queue}", partial(self._consume, consumer), parts.log, parts.stop)
+            for consumer in self.foreign
+        ]
         self._intake = intake
         self._relay_loop = Loop("relay", self._publish, parts.log, self._stop_relay)
 
@@ -208,9 +191,9 @@ class Worker:
         self._log.info("worker_stopped", in_time=ended)
         return ended
 
-    def _consume(self, tick: Callable[[], None]) -> None:
+    def _consume(self, consumer: Consumer, tick: Callable[[], None]) -> None:
         self._declare()
-        self.consumer.run(tick)
+        consumer.run(tick)
 
     def _publish(self, tick: Callable[[], None]) -> None:
         self._declare()
@@ -263,12 +246,19 @@ class Worker:
     def _jobs(self) -> list[Job]:
         units = self._parts.units
         own = [job.bound(units) if isinstance(job, UnitJob) else job for job in self._parts.jobs]
-        backbone = [Job("outbox.forget", timedelta(minutes=1), self._forget)]
+        backbone = [
+            Job("outbox.forget", timedelta(minutes=1), self._forget),
+            # A binding that was removed by hand would otherwise be missed until the next start.
+            Job("topology.declare", timedelta(minutes=1), self._declare),
+        ]
         if self._parts.subscriptions.routes():
             backbone += [
-                Job("failures.retry", timedelta(seconds=2), self.consumer.retry_failed),
+                Job("failures.retry", RETRY_EVERY, self.consumer.retry_failed),
                 Job("failures.drain_dead", timedelta(seconds=30), self.consumer.drain_dead),
             ]
+        backbone += [
+            Job(f"failures.retry {consumer.queue}", RETRY_EVERY, consumer.retry_failed) for consumer in self.foreign
+        ]
         return own + backbone
 
     def _forget(self) -> bool:
@@ -281,6 +271,9 @@ class Worker:
             deleted += forget_keys(session, now - keep.idempotency_keys)
             expired = failures.drop(session, failures.Filter(until=now - keep.dead_letters))
             session.execute(delete(heartbeats).where(heartbeats.c.beat_at < now - keep.heartbeats))
+            unwanted = outbox.forget_unroutable(session, now - keep.unroutable)
+        if unwanted:
+            self._log.warning("unroutable_expired", count=unwanted)
         if expired:
             self._log.warning("dead_letters_expired", count=expired)
         return deleted >= 5_000

@@ -141,7 +141,8 @@ def test_threads_share_a_client(server: Server) -> None:
 def test_a_refusal_leaves_the_connection_usable(server: Server) -> None:
     client = client_of(server)
 
-    assert client.get_or_none("/missing", dict[str, bool]) is None
+    with pytest.raises(UpstreamRefused):
+        client.get("/missing", dict[str, bool])
     read(client, "/fine")
 
     assert len(set(server.asked_from)) == 1

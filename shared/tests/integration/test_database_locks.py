@@ -8,7 +8,7 @@ import pytest
 
 from service_chassis.database import Database
 from service_chassis.database import wakeup as wakeup_module
-from service_chassis.database.locks import Held, Lock
+from service_chassis.database.locks import Lock
 from service_chassis.testing.outage import end_connections
 from service_chassis.testing.plugin import only_postgresql
 from service_chassis.testing.proxy import Proxy
@@ -62,12 +62,6 @@ class TestLocks:
         other.release()
 
         assert not lock().acquire()
-
-    def test_a_lock_can_be_tried_for_the_length_of_a_block(self, lock: Callable[..., Lock]) -> None:
-        with Held(lock()) as ours, Held(lock()) as theirs:
-            assert (ours, theirs) == (True, False)
-
-        wait_until(lock().acquire)
 
     def test_a_lock_is_free_when_its_holder_was_killed(self, database_url: str, lock: Callable[..., Lock]) -> None:
         holder = subprocess.Popen(

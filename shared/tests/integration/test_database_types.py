@@ -3,8 +3,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Uuid, insert, select
 from sqlalchemy.exc import StatementError
+from sqlalchemy.orm import registry
 
-from service_chassis.database import Database, Json, UtcDateTime
+from service_chassis.database import Database, Json, UtcDateTime, statements
 from service_chassis.database.statements import among, changed, insert_new
 from service_chassis.ids import uuid7
 
@@ -17,6 +18,12 @@ things = Table(
     Column("about", Json),
     Column("uuid", Uuid),
 )
+
+
+class Thing(registry(metadata=metadata).generate_base()):  # type: ignore[misc]  # SQLAlchemy types the base as Any
+    __table__ = things
+
+
 NOON = datetime(2030, 1, 15, 12, 0, 0, 123456, tzinfo=UTC)
 
 
@@ -91,6 +98,41 @@ class TestStatements:
         numbers = list(range(3_000))
         with database.writing() as session:
             assert sorted(insert_new(session, things, {"id": numbers}, things.c.id, same={"at": NOON})) == numbers
+
+    def test_many_rows_hold_instants_of_any_zone_and_ids_and_nothing(self, database: Database) -> None:
+        elsewhere = NOON.astimezone(timezone(timedelta(hours=-9, minutes=-30)))
+        uuid = uuid7()
+        with database.writing() as session:
+            insert_new(session, things, {"id": [1, 2], "at": [elsewhere, None], "uuid": [None, uuid]}, things.c.id)
+
+        with database.reading() as session:
+            rows = session.execute(select(things.c.at, things.c.uuid).order_by(things.c.id)).all()
+        assert [tuple(row) for row in rows] == [(NOON, None), (None, uuid)]
+
+    def test_of_many_instants_none_may_lack_a_time_zone(self, database: Database) -> None:
+        naive = datetime(2030, 1, 15, 12)  # noqa: DTZ001  # the very point
+        with pytest.raises((StatementError, ValueError), match="no time zone"), database.writing() as session:
+            insert_new(session, things, {"id": [1], "at": [naive]}, things.c.id)
+
+    def test_rows_are_chosen_from_a_list_of_ids(self, database: Database) -> None:
+        first, second = uuid7(), uuid7()
+        with database.writing() as session:
+            insert_new(session, things, {"id": [1, 2], "uuid": [first, second]}, things.c.id)
+
+            found = session.scalars(select(things.c.id).where(among(session, things.c.uuid, [second, uuid7()]))).all()
+
+        assert found == [2]
+
+    def test_rows_are_deleted_a_bounded_piece_at_a_time(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(statements, "DELETED_AT_ONCE", 4)
+        with database.writing() as session:
+            insert_new(session, things, {"id": list(range(10))}, things.c.id)
+            more = [statements.delete_some(session, Thing.id, Thing.id < 7) for _ in range(2)]
+            left = session.scalars(select(things.c.id).order_by(things.c.id)).all()
+
+        assert (more, left) == ([True, False], [7, 8, 9])
 
     def test_changes_are_counted(self, database: Database) -> None:
         with database.writing() as session:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event, text
 
 from service_chassis.database import Database
+from service_chassis.loop import Loop
 from service_chassis.messaging import consumer as consumer_module
 from service_chassis.messaging.envelope import Event, Outgoing
 from service_chassis.messaging.subscriptions import on
@@ -19,7 +20,6 @@ from service_chassis.testing.plugin import any_broker, only_postgresql, only_sql
 from service_chassis.testing.proxy import Proxy
 from service_chassis.testing.waiting import wait_until
 from service_chassis.unit_of_work import UnitOfWork
-from service_chassis.worker import Loop
 
 
 class TestOutages(OutageConformance):

@@ -1,3 +1,4 @@
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,6 +81,17 @@ def test_what_was_added_later_runs_alone_and_in_order(blank: Database, service: 
     assert migrate(blank, service) == ["0002", "0003"]
 
     assert "owners" in tables(blank)
+
+
+def test_a_database_of_a_newer_release_is_left_as_it_is(blank: Database, service: Path, tmp_path: Path) -> None:
+    newer = tmp_path / "newer"
+    shutil.copytree(service, newer)
+    add(newer, "0002", "0001", 'op.add_column("owners", sa.Column("name", sa.Text))')
+    migrate(blank, newer)
+
+    assert is_current(blank, service)
+    assert migrate(blank, service) == []
+    assert is_current(blank, newer)
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(blank: Database, service: Path) -> None:

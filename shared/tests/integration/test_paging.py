@@ -81,3 +81,14 @@ def test_a_select_of_columns_yields_rows(visits: Database) -> None:
 
     assert [row.name for row in by_page.items] == [row.name for row in by_cursor.items] == ["visitor 1"] * 2
     assert by_page.total == by_cursor.total == 3
+
+
+@pytest.mark.parametrize("cursor", [None, FIRST])
+def test_counting_may_end_at_a_number_which_is_then_the_total(visits: Database, cursor: str | None) -> None:
+    order, paging = ascending(Visit.id), Paging(limit=4, cursor=cursor)
+    with visits.reading() as session:
+        totals = [
+            fetch_page(session, select(Visit), order, paging, count_up_to=most).total for most in (3, 10, 11, None)
+        ]
+
+    assert totals == [3, 10, 10, 10]

@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from service_chassis import correlation
 from service_chassis import scheduler as scheduler_module
-from service_chassis.database import Database
+from service_chassis.database import Database, TransactionConflict
 from service_chassis.errors import Unavailable
 from service_chassis.ids import uuid7
 from service_chassis.scheduler import Job, Scheduler, every
@@ -67,6 +67,33 @@ class TestJobs:
         with running(scheduler(backbone, job)):
             wait_until(lambda: not left)
 
+    def test_a_job_that_goes_on_does_so_under_the_same_correlation_id(self, backbone: Backbone) -> None:
+        seen: list[str] = []
+
+        def go_on() -> bool:
+            ids = correlation.current()
+            seen.append(ids.correlation_id if ids else "")
+            return len(seen) % 3 != 0
+
+        with running(scheduler(backbone, Job("going on", OFTEN, go_on))):
+            wait_until(lambda: len(seen) >= 6)
+
+        assert len(set(seen[:3])) == len(set(seen[3:6])) == 1
+        assert seen[0] != seen[3]
+
+    def test_a_job_that_somebody_was_in_the_way_of_runs_again_soon(
+        self, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(scheduler_module, "AGAIN_AFTER", OFTEN)
+        runs: Counter[str] = Counter()
+
+        def conflict() -> None:
+            runs.update(["conflicting"])
+            raise TransactionConflict
+
+        with running(scheduler(backbone, Job("conflicting", ONCE, conflict))):
+            wait_until(lambda: runs["conflicting"] > 1)
+
     def test_a_failing_job_keeps_neither_itself_nor_others_from_running(self, backbone: Backbone) -> None:
         runs: Counter[str] = Counter()
 
@@ -109,7 +136,7 @@ class TestJobs:
 
         assert job.name == "test_scheduler.settle"
         assert backbone.effects()[:2] == ["run 1", "run 3"]
-        assert len({ids.correlation_id for ids in seen if ids}) == len(seen)
+        assert all(seen)
 
     def test_a_scheduler_ticks_while_it_works_and_while_it_stands_by(self, backbone: Backbone) -> None:
         ticks: Counter[str] = Counter()

@@ -1,11 +1,12 @@
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, insert, select
 
-from service_chassis import worker as worker_module
+from service_chassis import loop as loop_module
 from service_chassis.messaging import failures
 from service_chassis.messaging.connect import connect
 from service_chassis.messaging.envelope import Event
@@ -119,6 +120,20 @@ class TestAWorker:
         with at_work(backbone.worker(on(Deposited, apply))):
             wait_until(lambda: backbone.effects() == ["anna"])
 
+    def test_mends_a_binding_that_was_removed(self, backbone: Backbone) -> None:
+        worker = backbone.worker(on(Deposited, apply))
+        run_job(worker, "topology.declare")
+        backbone.broker.unbind(Deposited.exchange, QUEUE, Deposited.type)
+        backbone.publish(Deposited("anna"))
+        backbone.relay()
+
+        run_job(worker, "topology.declare")
+        backbone.publish(Deposited("bert"))
+        backbone.relay()
+
+        assert backbone.outbox() == {"unroutable": 1}
+        assert backbone.broker.depth(QUEUE) == 1
+
     @any_broker
     def test_measures_what_is_left_to_do(self, backbone: Backbone) -> None:
         backbone.publish(Opened("anna"), Opened("bert"))
@@ -132,6 +147,22 @@ class TestAWorker:
         assert value("outbox_pending", {"state": "unroutable"}) == 2
         assert value("failed_messages", {"state": "retrying"}) == 1
         assert value("queue_depth") == 7
+
+    def test_keeps_what_nobody_is_bound_for_for_a_week(self, backbone: Backbone) -> None:
+        worker = backbone.worker()
+        keep = worker._parts.retention
+        backbone.publish(Opened("anna"))
+        backbone.relay()
+        backbone.clock.advance(keep.unroutable)
+        backbone.publish(Opened("bert"))
+        backbone.relay()
+
+        run_job(worker, "outbox.forget")
+        assert backbone.outbox() == {"unroutable": 2}
+        backbone.clock.advance(timedelta(seconds=1))
+        run_job(worker, "outbox.forget")
+
+        assert backbone.outbox() == {"unroutable": 1}
 
     @any_broker
     def test_forgets_what_is_too_old_and_keeps_what_is_not(self, backbone: Backbone) -> None:
@@ -186,7 +217,7 @@ class TestAWorker:
     def test_that_starts_before_its_broker_works_as_soon_as_that_is_there(
         self, backbone: Backbone, broker_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(worker_module, "RESTART_AFTER", 0.1)
+        monkeypatch.setattr(loop_module, "RESTART_AFTER", 0.1)
         with Proxy(broker_url) as proxy:
             backbone.broker = connect(proxy.url, name="distant")
             proxy.cut()

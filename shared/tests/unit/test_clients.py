@@ -68,6 +68,10 @@ def test_an_answer_is_read_as_what_the_caller_expects() -> None:
     ]
 
 
+def ask(client: ServiceClient) -> Data[User]:
+    return client.ask("/users/lookup", {"name": "Anna"}, Data[User])
+
+
 def test_a_body_is_posted_as_json() -> None:
     upstream = Upstream(Answer(201, NAMED))
 
@@ -100,16 +104,17 @@ def test_outside_any_work_no_ids_are_made_up() -> None:
     assert upstream.requests[0].headers == {"Accept": "application/json"}
 
 
-def test_a_read_is_repeated_once_when_the_connection_is_lost() -> None:
+@pytest.mark.parametrize("read", [get, ask])
+def test_a_read_is_repeated_once_when_the_connection_is_lost(read: Callable[[ServiceClient], Data[User]]) -> None:
     upstream = Upstream(ConnectionLost(), Answer(200, NAMED))
 
-    assert get(a_client(upstream)).data == User("Anna")
+    assert read(a_client(upstream)).data == User("Anna")
 
     first, second = upstream.requests
     assert first.deadline == second.deadline
 
 
-@pytest.mark.parametrize(("call", "requests"), [(get, 2), (post, 1)])
+@pytest.mark.parametrize(("call", "requests"), [(get, 2), (ask, 2), (post, 1)])
 def test_a_connection_lost_for_good_means_unavailable(
     call: Callable[[ServiceClient], Data[User]], requests: int
 ) -> None:
@@ -131,20 +136,12 @@ def test_a_server_error_is_not_repeated() -> None:
     assert len(upstream.requests) == 1
 
 
-def test_nothing_there_is_none_only_for_those_who_ask_so() -> None:
-    client = a_client(Upstream(refusal(404)))
-
-    assert client.get_or_none("/users/1", Data[User]) is None
-    with pytest.raises(UpstreamRefused):
-        get(client)
-
-
-@pytest.mark.parametrize("status", [302, 400, 401, 403, 409, 422, 429])
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 409, 422, 429])
 def test_a_refusal_keeps_status_and_code(status: int) -> None:
     client = a_client(Upstream(refusal(status, "some_code")))
 
     with pytest.raises(UpstreamRefused) as refused:
-        client.get_or_none("/users/1", Data[User])
+        get(client)
 
     assert (refused.value.upstream_status, refused.value.upstream_code) == (status, "some_code")
     assert (refused.value.status, refused.value.code) == (502, "upstream_refused")

@@ -1,5 +1,5 @@
 import threading
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -11,25 +11,21 @@ from service_chassis.testing.waiting import wait_until
 
 
 class Owner:
-    """Knows what exists, and counts how often it is asked."""
+    """Knows what exists, and keeps what it was asked."""
 
     def __init__(self) -> None:
         self.users: dict[str, str] = {}
         self.error: Exception | None = None
         self.open = threading.Event()
         self.open.set()
-        self.asked: list[str] = []
+        self.asked: list[list[str]] = []
 
-    def __call__(self, key: str) -> str | None:
-        self.asked.append(key)
+    def __call__(self, keys: Sequence[str]) -> Mapping[str, str]:
+        self.asked.append(list(keys))
         assert self.open.wait(10)
         if self.error is not None:
             raise self.error
-        return self.users.get(key)
-
-
-def nothing(_: str) -> str | None:
-    return None
+        return {key: self.users[key] for key in keys if key in self.users}
 
 
 @pytest.fixture
@@ -47,36 +43,37 @@ def users(clock: ManualClock) -> ReadThrough[str, str]:
     return ReadThrough(now=lambda: clock.now().timestamp())
 
 
-def test_what_the_projection_holds_is_believed_at_once(users: ReadThrough[str, str], owner: Owner) -> None:
-    assert users.confirm("anna", lambda key: f"local {key}", owner) == "local anna"
+def test_the_owner_is_asked_about_all_in_one_call(users: ReadThrough[str, str], owner: Owner) -> None:
+    owner.users = {"anna": "Anna", "cora": "Cora"}
 
+    assert users.confirm(["anna", "ben", "cora", "anna"], owner) == {"anna": "Anna", "cora": "Cora"}
+    assert owner.asked == [["anna", "ben", "cora"]]
+
+
+def test_where_nothing_is_missed_nobody_is_asked(users: ReadThrough[str, str], owner: Owner) -> None:
+    assert users.confirm([], owner) == {}
     assert owner.asked == []
-
-
-def test_what_the_projection_misses_is_asked_of_the_owner(users: ReadThrough[str, str], owner: Owner) -> None:
-    owner.users["anna"] = "Anna"
-
-    assert users.confirm("anna", nothing, owner) == "Anna"
-    assert users.confirm("ben", nothing, owner) is None
 
 
 def test_the_no_of_the_owner_is_remembered_for_two_seconds(
     users: ReadThrough[str, str], owner: Owner, clock: ManualClock
 ) -> None:
-    users.confirm("anna", nothing, owner)
-    owner.users["anna"] = "Anna"
-    assert users.confirm("anna", nothing, owner) is None
+    users.confirm(["anna"], owner)
+    owner.users = {"anna": "Anna", "ben": "Ben"}
+    assert users.confirm(["anna", "ben"], owner) == {"ben": "Ben"}
 
     clock.advance(timedelta(seconds=2))
 
-    assert users.confirm("anna", nothing, owner) == "Anna"
-    assert owner.asked == ["anna", "anna"]
+    assert users.confirm(["anna"], owner) == {"anna": "Anna"}
+    assert owner.asked == [["anna"], ["ben"], ["anna"]]
 
 
-def test_an_event_that_arrives_meanwhile_counts_at_once(users: ReadThrough[str, str], owner: Owner) -> None:
-    users.confirm("anna", nothing, owner)
+def test_the_yes_of_the_owner_is_not_remembered(users: ReadThrough[str, str], owner: Owner) -> None:
+    owner.users = {"anna": "Anna"}
+    users.confirm(["anna"], owner)
+    owner.users = {}
 
-    assert users.confirm("anna", lambda _: "Anna", owner) == "Anna"
+    assert users.confirm(["anna"], owner) == {}
 
 
 def test_when_the_owner_is_down_there_is_no_answer_and_nothing_is_remembered(
@@ -84,51 +81,45 @@ def test_when_the_owner_is_down_there_is_no_answer_and_nothing_is_remembered(
 ) -> None:
     owner.error = UpstreamUnavailable()
     with pytest.raises(UpstreamUnavailable):
-        users.confirm("anna", nothing, owner)
+        users.confirm(["anna", "ben"], owner)
 
     owner.error = None
     owner.users["anna"] = "Anna"
 
-    assert users.confirm("anna", nothing, owner) == "Anna"
+    assert users.confirm(["anna", "ben"], owner) == {"anna": "Anna"}
 
 
 @pytest.mark.parametrize("error", [None, UpstreamUnavailable()])
-def test_those_who_miss_the_same_ask_together(
+def test_those_who_miss_the_same_ask_about_it_once(
     users: ReadThrough[str, str], owner: Owner, error: Exception | None
 ) -> None:
     owner.error = error
+    owner.users = {"anna": "Anna"}
     owner.open.clear()
-    missed = threading.Semaphore(0)
 
-    def outcome() -> str | None:
+    def outcome(*keys: str) -> Mapping[str, str] | str:
         try:
-            return users.confirm("anna", counting(missed), owner)
+            return users.confirm(keys, owner)
         except UpstreamUnavailable:
             return "unavailable"
 
-    with ThreadPoolExecutor(8) as threads:
-        waiting = [threads.submit(outcome) for _ in range(8)]
-        assert all(missed.acquire(timeout=10) for _ in range(8))
-        wait_until(lambda: owner.asked)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(outcome, "anna", "ben")
+        wait_until(lambda: len(owner.asked) == 1)
+        second = threads.submit(outcome, "ben", "anna", "cora")
+        wait_until(lambda: len(owner.asked) == 2)
         owner.open.set()
-        outcomes = {done.result(10) for done in waiting}
+        outcomes = [done.result(10) for done in (first, second)]
 
-    assert outcomes == ({None} if error is None else {"unavailable"})
-
-
-def counting(missed: threading.Semaphore) -> Callable[[str], str | None]:
-    def lookup(_: str) -> str | None:
-        missed.release()
-        return None
-
-    return lookup
+    assert owner.asked == [["anna", "ben"], ["cora"]]
+    assert outcomes == ([{"anna": "Anna"}] * 2 if error is None else ["unavailable"] * 2)
 
 
 def test_only_the_latest_denials_are_remembered(
     users: ReadThrough[str, str], owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(read_through, "MOST_DENIALS", 2)
-    for key in ("anna", "ben", "cora", "cora", "ben", "anna"):
-        users.confirm(key, nothing, owner)
+    for keys in (["anna", "ben", "cora"], ["cora"], ["ben"], ["anna"]):
+        users.confirm(keys, owner)
 
-    assert owner.asked == ["anna", "ben", "cora", "anna"]
+    assert owner.asked == [["anna", "ben", "cora"], ["anna"]]

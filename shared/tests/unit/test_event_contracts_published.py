@@ -21,6 +21,7 @@ class Everything(Contract, frozen=True, kw_only=True):
     flag: bool
     choice: Literal["b", "a"]
     choices: tuple[Literal["b", "a"], ...]
+    details: dict[str, Any]
     note: str | None = None
 
 
@@ -42,6 +43,7 @@ def test_fields_are_told_in_words() -> None:
         "flag": "required boolean",
         "choice": 'required "a" | "b"',
         "choices": 'required list of ("a" | "b")',
+        "details": "required object",
         "note": "optional text | null",
     }
 

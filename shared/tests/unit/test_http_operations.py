@@ -11,6 +11,7 @@ from service_chassis.ids import uuid7
 from service_chassis.messaging.envelope import NewMessage
 from service_chassis.messaging.outbox import append
 from service_chassis.messaging.tables import heartbeats
+from service_chassis.revocation import FRESH_FOR
 from service_chassis.testing.plugin import only_sqlite
 from service_chassis.testing.web import Trial
 
@@ -161,3 +162,9 @@ def test_metrics_are_those_of_the_given_registry(trial: Trial) -> None:
 
     assert response.content_type.startswith("text/plain")
     assert 'http_requests_total{method="GET",route="/livez",status="200"} 1.0' in response.text
+
+
+def test_the_age_of_what_is_known_of_ended_sessions_is_a_metric(trial: Trial) -> None:
+    trial.callers.lose_the_feed()
+
+    assert f"revocations_age_seconds {FRESH_FOR}" in trial.client(role=None).get("/metrics").text

@@ -131,6 +131,19 @@ def test_the_poller_polls_at_once_and_outlives_failures(revocations: RevocationL
     assert script.asked_after[:3] == [None, None, None]
 
 
+def test_a_failed_poll_is_repeated_long_before_the_next_would_be_due(revocations: RevocationList) -> None:
+    stop = threading.Event()
+    thread = RevocationPoller(
+        FeedScript(UpstreamUnavailable(), feed([ended()])), revocations, stop, interval=60
+    ).start()
+
+    wait_until(lambda: revocations.is_revoked(caller()), within=5)
+
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 def test_a_failing_poller_tells_why(revocations: RevocationList) -> None:
     stop = threading.Event()
     poller = RevocationPoller(FeedScript(UpstreamUnavailable("away")), revocations, stop, interval=0.001)

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -83,6 +83,50 @@ class TestReading:
         error = SettingsError(["A is required.", "B is required."])
 
         assert str(error) == "The settings are not valid:\n  - A is required.\n  - B is required."
+
+
+class TestSecretsOfSeveral:
+    DEMO = {"baker": "a yeast that everybody knows"}
+    OWN = "y" * 32
+
+    def read(self, env: dict[str, str]) -> Mapping[str, str]:
+        return Environment(env).secrets("SECRETS", demo=self.DEMO)
+
+    def problems_in_production(self, given: str) -> list[str]:
+        env = {"STEWARD_PROFILE": "production", "SECRETS": given}
+        return problems(env, lambda environment: environment.secrets("SECRETS", demo=self.DEMO))
+
+    def test_each_has_a_name_and_whatever_is_behind_the_first_colon(self) -> None:
+        assert self.read({"SECRETS": "baker:yeast, dairy:cream:sweet,"}) == {"baker": "yeast", "dairy": "cream:sweet"}
+
+    def test_the_demo_has_its_own_until_others_are_given(self) -> None:
+        assert self.read({}) == self.DEMO
+        assert self.read({"SECRETS": "dairy:cream"}) == {"dairy": "cream"}
+
+    def test_production_takes_long_secrets_of_its_own(self) -> None:
+        environment = Environment({"STEWARD_PROFILE": "production", "SECRETS": f"baker:{self.OWN},dairy:{self.OWN}"})
+
+        assert environment.secrets("SECRETS", demo=self.DEMO) == {"baker": self.OWN, "dairy": self.OWN}
+        environment.finish()
+
+    @pytest.mark.parametrize(
+        ("given", "complaint"),
+        [
+            ("", "SECRETS is required in production."),
+            ("baker:a yeast that everybody knows", "SECRETS (baker) is the demo value"),
+            (f"baker:{OWN},dairy:short", "SECRETS (dairy) must have at least 32 characters"),
+        ],
+    )
+    def test_production_refuses_them_like_any_other(self, given: str, complaint: str) -> None:
+        (found,) = self.problems_in_production(given)
+
+        assert found.startswith(complaint)
+
+    @pytest.mark.parametrize("given", ["yeast-and-sugar", ":yeast-and-sugar", "baker:", "baker:yeast,baker:sugar"])
+    def test_a_list_that_is_none_is_refused_and_not_shown(self, given: str) -> None:
+        (found,) = problems({"SECRETS": given}, lambda environment: environment.secrets("SECRETS", demo=self.DEMO))
+
+        assert found == "SECRETS must be a list of different names with a secret each, like name:secret."
 
 
 class TestProfiles:

@@ -77,3 +77,9 @@ def test_a_service_consumes_from_one_quorum_queue_whose_dead_are_kept() -> None:
     assert (arguments["x-dead-letter-exchange"], arguments["x-dead-letter-routing-key"]) == ("", dead.name)
     assert arguments["x-dead-letter-strategy"] == "at-least-once"
     assert (dead.name, dead.declared()) == (dead_queue("q"), Queue("q.dead").declared())
+
+
+def test_a_classic_queue_is_declared_with_its_arguments_alone() -> None:
+    queue = Queue("push.queue", "classic", (("x-max-priority", 10),))
+
+    assert queue.declared() == {"x-max-priority": 10}

@@ -63,27 +63,23 @@ class ServiceClient:
 
     def get(self, path: str, answer: type[T], query: Mapping[str, str] | None = None) -> T:
         """Return what is at the path, read as `answer`."""
-        return self._call("GET", f"{path}?{urlencode(query)}" if query else path, None, answer)
-
-    def get_or_none(self, path: str, answer: type[T], query: Mapping[str, str] | None = None) -> T | None:
-        """Return what is at the path, or None where the other service says there is nothing."""
-        try:
-            return self.get(path, answer, query)
-        except UpstreamRefused as refused:
-            if refused.upstream_status == 404:
-                return None
-            raise
+        url = f"{path}?{urlencode(query)}" if query else path
+        return self._call("GET", url, None, answer, self._repeated)
 
     def post(self, path: str, body: Any, answer: type[T]) -> T:
         """Post a body as JSON and return the answer, read as `answer`; never repeated."""
-        return self._call("POST", path, msgspec.json.encode(body), answer)
+        return self._call("POST", path, msgspec.json.encode(body), answer, self._transport)
 
-    def _call(self, method: str, path: str, body: bytes | None, answer: type[T]) -> T:
+    def ask(self, path: str, body: Any, answer: type[T]) -> T:
+        """Post a question, which changes nothing, and return the answer; repeated like `get`."""
+        return self._call("POST", path, msgspec.json.encode(body), answer, self._repeated)
+
+    def _call(self, method: str, path: str, body: bytes | None, answer: type[T], send: Transport) -> T:
         # The token comes first: getting one may be a call of its own, which must not hold this one's probe.
         headers = self._headers(body)
         deadline = time.monotonic() + self._within.total_seconds()
         with self._breaker.attempt():
-            got = self._exchange(Request(method, self._base_url + path, headers, body, deadline))
+            got = self._exchange(Request(method, self._base_url + path, headers, body, deadline), send)
         if got.status >= 300:
             raise UpstreamRefused(self._breaker.name, got.status, _code(got.body))
         try:
@@ -91,9 +87,9 @@ class ServiceClient:
         except msgspec.MsgspecError as error:
             raise UpstreamUnavailable(f"{self._breaker.name} gave an answer that cannot be read.") from error
 
-    def _exchange(self, request: Request) -> Answer:
+    def _exchange(self, request: Request, send: Transport) -> Answer:
         try:
-            answer = self._repeated(request) if request.method == "GET" else self._transport(request)
+            answer = send(request)
         except ConnectionLost as error:
             raise UpstreamUnavailable(f"{self._breaker.name} does not answer.") from error
         if answer.status >= 500:

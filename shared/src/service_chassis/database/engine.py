@@ -1,13 +1,16 @@
 """The engine of one service's database, and what its failures mean."""
 
+import math
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -16,6 +19,8 @@ from service_chassis.database.mutex import writer_mutex
 from service_chassis.database.wakeup import LocalWakeup, PostgresWakeup, Wakeup
 from service_chassis.errors import Unavailable
 
+RESTED = 0.5
+"""Seconds after which a connection in the pool is asked whether it is still one before it is used again."""
 CONFLICTS = {"40001", "40P01"}
 """SQLSTATEs of a serialization failure and a deadlock: the transaction may simply be run again."""
 LOCK_NOT_AVAILABLE = "55P03"
@@ -74,35 +79,32 @@ class Database:
         self.file: Path | None = Path(url.database)
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self._writer: AbstractContextManager[None] = writer_mutex(self.file)
-        self.engine = _sqlite_engine(url, begin="BEGIN IMMEDIATE")
+        self.engine = self._hasty_engine = _sqlite_engine(url, begin="BEGIN IMMEDIATE")
         self.read_engine = _sqlite_engine(url, "query_only=ON", begin="BEGIN")
         # Whether foreign keys count can only be said before a transaction begins, hence an engine of its own.
         self._migration_engine = _sqlite_engine(url, "foreign_keys=OFF", begin="BEGIN IMMEDIATE", poolclass=NullPool)
-        self.wakeup: Wakeup = LocalWakeup()
+        self.wakeup: Wakeup = LocalWakeup(self.file)
 
     def _open_postgres(self, url: URL, pool_size: int) -> None:
         self.file = None
         self._writer = nullcontext()
         self._dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self.engine = self.read_engine = self._migration_engine = create_engine(
-            url.set(drivername="postgresql+psycopg"),
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=5,
-            pool_pre_ping=True,
-            # Parameters are people's data, which no error message should carry on.
-            hide_parameters=True,
-            connect_args={**KEEPALIVES, "options": POSTGRES_SESSION},
-        )
+        self.engine = _postgres_engine(url, POSTGRES_SESSION, pool_size)
+        self.read_engine = self._migration_engine = self.engine
+        self._hasty_engine = _postgres_engine(url, f"{POSTGRES_SESSION} -c synchronous_commit=off", 1)
         self.wakeup = PostgresWakeup(self._dsn)
 
     @contextmanager
-    def writing(self) -> Iterator[Session]:
-        """Open a transaction that may write; it commits when the block ends and rolls back when it raises."""
+    def writing(self, *, durable: bool = True) -> Iterator[Session]:
+        """Open a transaction that may write; it commits when the block ends and rolls back when it raises.
+
+        One that is not durable does not wait for the disk: a crash of the server within the next second may undo it,
+        whole, so it is for what is done again when it is found undone.
+        """
         with (
             self._writer,
             translated_errors(),
-            Session(self.engine, expire_on_commit=False) as session,
+            Session(self.engine if durable else self._hasty_engine, expire_on_commit=False) as session,
             session.begin(),
         ):
             yield session
@@ -140,16 +142,16 @@ class Database:
 
     def forked(self) -> None:
         """Forget the connections a forked process inherited, without closing them for its parent."""
-        self.engine.dispose(close=False)
-        self.read_engine.dispose(close=False)
+        for engine in (self.engine, self.read_engine, self._hasty_engine):
+            engine.dispose(close=False)
         if self.file is None:
             # Threads do not survive the fork, and the parent's would never signal here.
             self.wakeup = PostgresWakeup(self._dsn)
 
     def close(self) -> None:
         self.wakeup.close()
-        self.engine.dispose()
-        self.read_engine.dispose()
+        for engine in (self.engine, self.read_engine, self._hasty_engine):
+            engine.dispose()
 
 
 @contextmanager
@@ -188,6 +190,41 @@ def _sqlite_meaning(error: sqlite3.Error) -> Unavailable | None:
     if code in SQLITE_CONFLICTS:
         return TransactionConflict(retry_after=1)
     return DatabaseUnavailable(retry_after=2) if code in SQLITE_AWAY else None
+
+
+def _postgres_engine(url: URL, session_options: str, pool_size: int) -> Engine:
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=5,
+        # Parameters are people's data, which no error message should carry on.
+        hide_parameters=True,
+        connect_args={**KEEPALIVES, "options": session_options},
+    )
+    _check_rested_connections(engine)
+    return engine
+
+
+def _check_rested_connections(engine: Engine) -> None:
+    """Let nobody meet a connection that ended while nobody used it.
+
+    The library would ask the server at every checkout, which is a fifth of the time of a short transaction.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def _note(_connection, record) -> None:  # type: ignore[no-untyped-def]  # SQLAlchemy's event signature
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _check(connection, record, _proxy) -> None:  # type: ignore[no-untyped-def]  # SQLAlchemy's event signature
+        if time.monotonic() - record.info.get("rests_since", math.inf) < RESTED:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except psycopg.Error as error:
+            # The pool tries another one, and knows that those opened before this moment are no better.
+            raise InvalidatePoolError from error
 
 
 def _sqlite_engine(url: URL, *pragmas: str, begin: str, **options: Any) -> Engine:

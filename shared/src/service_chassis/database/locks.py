@@ -6,7 +6,6 @@ Both die with their holder: PostgreSQL ends the lock with the connection, the sy
 import hashlib
 import sys
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Protocol
 
 import psycopg
@@ -93,19 +92,6 @@ class PostgresLock:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-class Held:
-    """`with Held(lock) as ours:` tries once and gives the lock up at the end."""
-
-    def __init__(self, lock: Lock) -> None:
-        self._lock = lock
-
-    def __enter__(self) -> bool:
-        return self._lock.acquire()
-
-    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
-        self._lock.release()
 
 
 def _lock_file(handle: IO[bytes]) -> bool:

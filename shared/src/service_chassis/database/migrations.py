@@ -30,6 +30,8 @@ class Migrations:
 
     def apply(self, connection: Connection) -> list[str]:
         """Bring the database to the newest revision; return the revisions that ran."""
+        if not self.pending(connection):
+            return []
         script = self._script()
         before = self._current(connection)
 
@@ -43,8 +45,10 @@ class Migrations:
         return [revision.revision for revision in script.iterate_revisions("head", before or "base")]
 
     def pending(self, connection: Connection) -> bool:
-        """Say whether the database is behind."""
-        return self._current(connection) != self._script().get_current_head()
+        """Say whether the database is behind; one that a newer release has brought further is not."""
+        current, script = self._current(connection), self._script()
+        known = {revision.revision for revision in script.walk_revisions()}
+        return current != script.get_current_head() and (current is None or current in known)
 
     def _script(self) -> ScriptDirectory:
         return ScriptDirectory(str(self.folder))

@@ -1,7 +1,7 @@
 """Lists in pieces: by page number, or after a cursor, which costs the same however far one has come."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
@@ -20,6 +20,7 @@ FIRST = ""
 """The cursor before the first row."""
 
 T = TypeVar("T")
+V = TypeVar("V")
 SortColumn = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 # A cursor comes from outside; whatever passes here is a value the database takes.
@@ -59,6 +60,10 @@ class Page(Generic[T]):
     def whole(cls, items: Sequence[T]) -> "Page[T]":
         """Return a list that is short by its nature as the only page it has."""
         return cls(items, len(items), Paging(limit=max(len(items), DEFAULT_LIMIT)))
+
+    def each(self, show: Callable[[T], V]) -> "Page[V]":
+        """Return the same piece with something else made of each item."""
+        return Page([show(item) for item in self.items], self.total, self.paging, self.next_cursor)
 
     @property
     def total_pages(self) -> int:
@@ -111,20 +116,32 @@ def descending(*columns: SortColumn) -> Order:
     return Order(columns, descending=True)
 
 
-def fetch_page(session: Session, statement: Select[*tuple[Any, ...]], order: Order, paging: Paging) -> Page[Any]:
-    """Return a piece of what a select yields: entities if it selects one entity, else rows. Raises InvalidCursor."""
+def fetch_page(
+    session: Session,
+    statement: Select[*tuple[Any, ...]],
+    order: Order,
+    paging: Paging,
+    *,
+    count_up_to: int | None = None,
+) -> Page[Any]:
+    """Return a piece of what a select yields: entities if it selects one entity, else rows. Raises InvalidCursor.
+
+    Counting is what a long list costs most, so it may end at a number, which is then the total of every longer list.
+    """
+    total = _total(session, statement.limit(count_up_to))
     if paging.cursor is None:
-        return _by_number(session, statement, order, paging)
-    return _by_cursor(session, statement, order, paging, paging.cursor)
+        return _by_number(session, statement, order, paging, total)
+    return _by_cursor(session, statement, order, paging, total)
 
 
-def _by_number(session: Session, statement: Select[Any], order: Order, paging: Paging) -> Page[Any]:
+def _by_number(session: Session, statement: Select[Any], order: Order, paging: Paging, total: int) -> Page[Any]:
     offset = min((paging.page - 1) * paging.limit, LARGEST_NUMBER)
     rows = session.execute(order.apply(statement).limit(paging.limit).offset(offset)).all()
-    return Page([_item(row, len(row)) for row in rows], _total(session, statement), paging)
+    return Page([_item(row, len(row)) for row in rows], total, paging)
 
 
-def _by_cursor(session: Session, statement: Select[Any], order: Order, paging: Paging, cursor: str) -> Page[Any]:
+def _by_cursor(session: Session, statement: Select[Any], order: Order, paging: Paging, total: int) -> Page[Any]:
+    cursor = paging.cursor or FIRST
     positioned = statement.add_columns(*[c.label(f"_position_{n}") for n, c in enumerate(order.columns)])
     if cursor != FIRST:
         positioned = positioned.where(order.after(_decoded(cursor, order)))
@@ -132,7 +149,7 @@ def _by_cursor(session: Session, statement: Select[Any], order: Order, paging: P
     more, rows = len(rows) > paging.limit, rows[: paging.limit]
     width = len(order.columns)
     items = [_item(row, len(row) - width) for row in rows]
-    return Page(items, _total(session, statement), paging, _encoded(rows[-1][-width:]) if more else None)
+    return Page(items, total, paging, _encoded(rows[-1][-width:]) if more else None)
 
 
 def _total(session: Session, statement: Select[Any]) -> int:

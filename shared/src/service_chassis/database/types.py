@@ -19,12 +19,17 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         if value is None:
             return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone.")
-        utc = value.astimezone(UTC)
+        utc = aware(value).astimezone(UTC)
         return utc if dialect.name == "postgresql" else utc.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # SQLAlchemy's signature
         if value is None:
             return None
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def aware(value: datetime) -> datetime:
+    """Return an instant that has a time zone. Raises ValueError."""
+    if value.tzinfo is None:
+        raise ValueError(f"{value!r} has no time zone.")
+    return value

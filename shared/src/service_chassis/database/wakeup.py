@@ -7,10 +7,12 @@ connection of its own and at most once per 5 ms, because inside the transaction 
 import threading
 import time
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import Protocol
 
 import psycopg
 
+from service_chassis.database.changes import Changes
 from service_chassis.database.locks import KEEPALIVES
 
 CHANNEL = "steward_outbox"
@@ -27,23 +29,27 @@ class Wakeup(Protocol):
     def signal(self) -> None:
         """Say that there is something in the outbox; never blocks and never fails."""
 
-    def wait(self, timeout: float) -> None:
-        """Return when signalled, and at the latest after `timeout` seconds."""
+    def wait(self, timeout: float) -> bool:
+        """Return when signalled, and at the latest after `timeout` seconds; say whether there may be something new."""
 
     def close(self) -> None:
         """End any wait, at the latest after a second, and give up connections."""
 
 
 class LocalWakeup:
-    def __init__(self) -> None:
+    """Of what other processes write to the file, the wait tells when it is over."""
+
+    def __init__(self, file: Path) -> None:
         self._event = threading.Event()
+        self._changes = Changes(file)
 
     def signal(self) -> None:
         self._event.set()
 
-    def wait(self, timeout: float) -> None:
-        self._event.wait(timeout)
+    def wait(self, timeout: float) -> bool:
+        signalled = self._event.wait(timeout)
         self._event.clear()
+        return self._changes.any() or signalled
 
     def close(self) -> None:
         self._event.set()
@@ -69,13 +75,14 @@ class PostgresWakeup:
         if self._thread is None:
             self._start()
 
-    def wait(self, timeout: float) -> None:
+    def wait(self, timeout: float) -> bool:
         with self._waiting:
             try:
                 self._hear(time.monotonic() + timeout)
             except psycopg.Error:
                 self._stop_listening()
                 self._closed.wait(min(timeout, RECONNECT_AFTER))
+        return True
 
     def close(self) -> None:
         self._closed.set()

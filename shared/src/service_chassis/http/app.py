@@ -55,6 +55,7 @@ def web_app(
     `secret` seals the answers kept for idempotency keys, `parts` is what views get from `parts()`, and `checks` are
     looked at besides the database.
     """
+    metrics.revocations(lambda: revocations.age)
     app = WebApp(name, static_folder=None)
     app.config.update(
         API_TITLE=title,

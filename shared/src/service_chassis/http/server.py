@@ -46,9 +46,9 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def load_config(self) -> None:
         settings = {
-            "bind": self._service.bind,
-            "workers": self._service.web_processes,
-            "threads": self._service.web_threads,
+            "bind": self._service.runtime.bind,
+            "workers": self._service.runtime.web_processes,
+            "threads": self._service.runtime.web_threads,
             "worker_class": _Worker,
             "graceful_timeout": GRACE,
             "timeout": 30,
@@ -75,7 +75,7 @@ def serve(service: Service) -> None:
 
 def serve_worker(service: Service, worker: Worker, registry: Any) -> Server:
     """Serve the health and metrics of a worker in a thread of its own."""
-    host, _, port = (service.worker_bind or "").rpartition(":")
+    host, _, port = (service.runtime.worker_bind or "").rpartition(":")
     server = Server((host or "127.0.0.1", int(port)), worker_app(service, worker, registry), numthreads=2)
     server.prepare()
     threading.Thread(target=server.serve, name="worker-health", daemon=True).start()

@@ -6,7 +6,7 @@ the others a little time and nothing else.
 
 import random
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -15,16 +15,18 @@ from service_chassis import correlation
 from service_chassis.database import DatabaseUnavailable, TransactionConflict
 from service_chassis.logs import Log
 from service_chassis.messaging import failures, inbox
-from service_chassis.messaging.broker import Broker, Delivery
+from service_chassis.messaging.broker import PREFETCH, Broker, Delivery
 from service_chassis.messaging.broker import Subscription as Hold
 from service_chassis.messaging.envelope import Event
-from service_chassis.messaging.incoming import Incoming, NotSubscribed, Unreadable, read
+from service_chassis.messaging.incoming import Incoming, NotSubscribed, Unreadable, by_type, first_of_each, read
 from service_chassis.messaging.subscriptions import Drop, Retry, Subscriptions
 from service_chassis.metrics import Metrics
 from service_chassis.retry import Backoff
 from service_chassis.unit_of_work import UnitOfWork, Units
 
 EVENTS_AT_ONCE = 500
+LOOK_EVERY = 1.0
+"""Seconds after which a consumer with nothing to do looks whether it is to stop."""
 DATABASE_RETRY = 1.0
 CONFLICT_RETRY = 0.05
 
@@ -34,7 +36,12 @@ class _Stopped(Exception):
 
 
 class Consumer:
-    """Consumes one queue on behalf of one service."""
+    """Consumes one queue on behalf of one service.
+
+    A queue of another shape has a consumer that derives from this and overrides `read`, `given_up` or `prefetch`.
+    """
+
+    prefetch = PREFETCH
 
     def __init__(
         self,
@@ -63,17 +70,17 @@ class Consumer:
     def run(self, tick: Callable[[], None]) -> None:
         """Consume until stopped; raises BrokerUnavailable when the subscription breaks."""
         self._tick = tick
-        hold = self._broker.subscribe(self.queue)
+        hold = self._broker.subscribe(self.queue, prefetch=self.prefetch)
         try:
             while not self._stop.is_set():
                 self._tick()
-                self.take(hold, timeout=0.5)
+                self.take(hold, timeout=LOOK_EVERY)
         finally:
             hold.close()
 
     def take(self, hold: Hold, timeout: float) -> int:
         """Handle what is there; return how many messages that was."""
-        deliveries = hold.take(EVENTS_AT_ONCE, timeout)
+        deliveries = hold.take(min(EVENTS_AT_ONCE, self.prefetch), timeout)
         if deliveries:
             try:
                 self._settle(lambda: self.handle(deliveries))
@@ -129,14 +136,22 @@ class Consumer:
             hold.close()
         return bool(deliveries)
 
+    def read(self, delivery: Delivery) -> Incoming:
+        """Return what a message holds. Raises Unreadable, NotSubscribed."""
+        return read(delivery, self._subscriptions)
+
+    def given_up(self, uow: Any, delivery: Delivery) -> None:
+        """Take note that a message has just become a dead letter, in the transaction that made it one."""
+
     def _read(self, delivery: Delivery) -> Incoming | None:
         try:
-            return read(delivery, self._subscriptions)
+            return self.read(delivery)
         except NotSubscribed:
             self._metrics.consumed(delivery.routing_key, "not_subscribed", delivery.events)
         except Unreadable as error:
             with self._units.write() as uow:
                 failures.park(uow.session, self.name, delivery, reason=error.reason, detail=str(error), now=uow.now)
+                self.given_up(uow, delivery)
             self._metrics.consumed(delivery.routing_key, "parked", 1)
             self._log.warning(
                 "message_parked", type=delivery.routing_key, message_id=delivery.message_id, reason=error.reason
@@ -150,10 +165,10 @@ class Consumer:
         with self._units.write() as uow:
             fresh = inbox.admit(uow.session, self.name, [item.inbox_id for item in items], uow.now)
             split = self._left_of_split(uow, [item for item in items if item.is_batch and item.inbox_id not in fresh])
-            for event_type, events in _by_type([*_first_of_each(items, fresh), *split]).items():
+            for event_type, events in by_type([*first_of_each(items, fresh), *split]).items():
                 self._dispatch(event_type, events, uow)
         for item in items:
-            self._count(item, "handled" if item.inbox_id in fresh else "repeated")
+            self._handled(item, fresh=item.inbox_id in fresh)
 
     def _left_of_split(self, uow: UnitOfWork, batches: Sequence[Incoming]) -> list[Incoming]:
         """Return events of batches split earlier that have not been handled yet, because the process ended there."""
@@ -162,7 +177,7 @@ class Consumer:
         split = inbox.split_batches(uow.session, self.name, [batch.inbox_id for batch in batches])
         events = [event for batch in batches if batch.inbox_id in split for event in batch.split()]
         fresh = inbox.admit(uow.session, self.name, [event.inbox_id for event in events], uow.now)
-        return _first_of_each(events, fresh)
+        return first_of_each(events, fresh)
 
     def _alone(self, item: Incoming) -> None:
         """Handle one message by itself; a failing batch goes on event by event, a failing event becomes a row."""
@@ -208,7 +223,7 @@ class Consumer:
 
     def _retry(self, row: Any) -> None:
         try:
-            item = read(failures.delivery_of(row), self._subscriptions)
+            item = self.read(failures.delivery_of(row))
             if item.is_batch:
                 self._alone(item)
             with self._units.write() as uow:
@@ -216,7 +231,7 @@ class Consumer:
                 if fresh:
                     self._dispatch(item.type, item.events, uow)
                 failures.settle(uow.session, row.id)
-            self._count(item, "handled" if fresh else "repeated")
+            self._handled(item, fresh=bool(fresh))
         except (DatabaseUnavailable, TransactionConflict, _Stopped):
             raise
         except (Drop, NotSubscribed) as unwanted:
@@ -233,10 +248,12 @@ class Consumer:
         with self._units.write() as uow:
             if isinstance(error, Retry):
                 failures.failed_again(uow.session, row.id, error, uow.now, error.after, counts=False)
-            elif isinstance(error, Unreadable):
-                failures.failed_again(uow.session, row.id, error, uow.now, None, reason=error.reason)
             else:
-                failures.failed_again(uow.session, row.id, error, uow.now, self._delay(row.attempts + 1))
+                delay = None if isinstance(error, Unreadable) else self._delay(row.attempts + 1)
+                reason = error.reason if isinstance(error, Unreadable) else failures.HANDLER_FAILED
+                failures.failed_again(uow.session, row.id, error, uow.now, delay, reason=reason)
+                if delay is None:
+                    self.given_up(uow, failures.delivery_of(row))
         self._metrics.consumed(row.type, "postponed" if isinstance(error, Retry) else "failed", 1)
         self._log.warning("event_failed_again", type=row.type, message_id=row.message_id, error=repr(error))
 
@@ -271,21 +288,15 @@ class Consumer:
             if self._stop.wait(pause):
                 raise _Stopped
 
+    def _handled(self, item: Incoming, *, fresh: bool) -> None:
+        self._count(item, "handled" if fresh else "repeated")
+        if fresh and not self._subscriptions[item.type].batch:
+            for event in item.events:
+                with correlation.correlated(_ids(event)):
+                    self._log.info("event_handled", type=event.type, event_id=str(event.id))
+
     def _count(self, item: Incoming, outcome: str) -> None:
         self._metrics.consumed(item.type, outcome, len(item.events))
-
-
-def _first_of_each(items: Sequence[Incoming], fresh: set[Any]) -> list[Incoming]:
-    """Return the items with a fresh id; of two with the same id, the first."""
-    by_id = {item.inbox_id: item for item in reversed(items) if item.inbox_id in fresh}
-    return list(reversed(by_id.values()))
-
-
-def _by_type(items: Iterable[Incoming]) -> dict[str, list[Event]]:
-    grouped: dict[str, list[Event]] = {}
-    for item in items:
-        grouped.setdefault(item.type, []).extend(item.events)
-    return grouped
 
 
 def _ids(event: Event) -> correlation.Correlation:

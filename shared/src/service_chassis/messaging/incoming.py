@@ -1,5 +1,6 @@
 """From what the broker delivered to what a handler can take, or to the reason why not."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -71,6 +72,19 @@ def read(delivery: Delivery, subscriptions: Subscriptions) -> Incoming:
         bodies=[delivery.body] if delivery.content_type == SINGLE else [single(envelope) for envelope in envelopes],
         content_type=delivery.content_type,
     )
+
+
+def first_of_each(items: Sequence[Incoming], fresh: set[Any]) -> list[Incoming]:
+    """Return the items with a fresh id; of two with the same id, the first."""
+    by_id = {item.inbox_id: item for item in reversed(items) if item.inbox_id in fresh}
+    return list(reversed(by_id.values()))
+
+
+def by_type(items: Iterable[Incoming]) -> dict[str, list[Event]]:
+    grouped: dict[str, list[Event]] = {}
+    for item in items:
+        grouped.setdefault(item.type, []).extend(item.events)
+    return grouped
 
 
 def _envelopes(delivery: Delivery) -> list[Received]:

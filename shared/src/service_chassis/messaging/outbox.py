@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, func, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, insert, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from service_chassis.database.statements import among, changed
@@ -27,6 +27,25 @@ PENDING = outbox.c.state == literal_column("'pending'")
 UNROUTABLE = outbox.c.state == literal_column("'unroutable'")
 PUBLISHED = outbox.c.state == literal_column("'published'")
 WAITING = outbox.c.state.in_((literal_column("'delayed'"), literal_column("'unroutable'")))
+
+
+APPEND = insert(outbox)
+
+
+def _oldest() -> Select[Any]:
+    pending = (
+        select(outbox, func.sum(outbox.c.events).over(order_by=outbox.c.seq).label("running"))
+        .where(PENDING)
+        .order_by(outbox.c.seq)
+        .limit(bindparam("limit"))
+        .subquery()
+    )
+    few_enough = (pending.c.running <= EVENTS_AT_ONCE) | (pending.c.running == pending.c.events)
+    return select(pending).where(few_enough).order_by(pending.c.seq)
+
+
+OLDEST = _oldest()
+"""Made once, because it is asked each second while nothing happens."""
 
 
 def append(session: Session, messages: Sequence[NewMessage], now: datetime) -> None:
@@ -47,7 +66,8 @@ def append(session: Session, messages: Sequence[NewMessage], now: datetime) -> N
         }
         for message in messages
     ]
-    session.execute(insert(outbox), rows)
+    # A list is sent in a pipeline, which takes another round trip.
+    session.execute(APPEND, rows if len(rows) > 1 else rows[0])
 
 
 def pending(session: Session, limit: int) -> list[tuple[int, Message]]:
@@ -56,15 +76,7 @@ def pending(session: Session, limit: int) -> list[tuple[int, Message]]:
     It asks for what is unpublished, never for what came after the last one seen: numbers are given at the insert but
     seen at the commit, so that a later number may be visible first.
     """
-    oldest = (
-        select(outbox, func.sum(outbox.c.events).over(order_by=outbox.c.seq).label("running"))
-        .where(PENDING)
-        .order_by(outbox.c.seq)
-        .limit(limit)
-        .subquery()
-    )
-    few_enough = (oldest.c.running <= EVENTS_AT_ONCE) | (oldest.c.running == oldest.c.events)
-    rows = session.execute(select(oldest).where(few_enough).order_by(oldest.c.seq))
+    rows = session.execute(OLDEST, {"limit": limit})
     return [(row.seq, _message(row)) for row in rows]
 
 
@@ -83,19 +95,17 @@ def mark_refused(session: Session, numbers: Sequence[int], now: datetime) -> Non
     _set_aside(session, numbers, now, LONGEST_DELAY, state="delayed", last_error="The broker refused it.")
 
 
-def any_due(session: Session, now: datetime) -> bool:
-    """Say whether a delayed or unroutable row's time has come."""
-    return session.scalar(select(outbox.c.seq).where(_due(now)).limit(1)) is not None
+def next_due(session: Session) -> datetime | None:
+    """Return when the first of the rows that were set aside is to come back; None when there is none."""
+    first: datetime | None = session.scalar(select(func.min(outbox.c.next_attempt_at)).where(WAITING))
+    return first
 
 
-def any_waiting(session: Session) -> bool:
-    """Say whether a row has been set aside, due or not."""
-    return session.scalar(select(outbox.c.seq).where(WAITING).limit(1)) is not None
-
-
-def release_due(session: Session, now: datetime) -> int:
-    """Make rows pending again whose time has come; return how many."""
-    return changed(session, update(outbox).where(_due(now)).values(state="pending", next_attempt_at=None))
+def release_due(session: Session, now: datetime, limit: int = EVENTS_AT_ONCE) -> int:
+    """Make rows pending again whose time has come, a bounded piece at a time; return how many."""
+    due = select(outbox.c.seq).where(_due(now)).limit(limit)
+    change = update(outbox).where(outbox.c.seq.in_(due)).values(state="pending", next_attempt_at=None)
+    return changed(session, change)
 
 
 def release_unroutable(session: Session) -> int:
@@ -122,6 +132,12 @@ def forget_published(session: Session, before: datetime, limit: int = 5_000) -> 
         .order_by(outbox.c.published_at)
         .limit(limit)
     )
+    return changed(session, delete(outbox).where(outbox.c.seq.in_(old)))
+
+
+def forget_unroutable(session: Session, before: datetime, limit: int = 5_000) -> int:
+    """Delete rows for which no queue was bound from before an instant on; return how many."""
+    old = select(outbox.c.seq).where(WAITING & UNROUTABLE, outbox.c.created_at < before).limit(limit)
     return changed(session, delete(outbox).where(outbox.c.seq.in_(old)))
 
 

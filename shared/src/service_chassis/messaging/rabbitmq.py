@@ -98,8 +98,11 @@ class RabbitMQ:
         return name.removeprefix(f"{self._namespace}.") if self._namespace else name
 
     def _arguments(self, queue: Queue) -> dict[str, Any]:
-        names = ("x-dead-letter-exchange", "x-dead-letter-routing-key")
-        given = {key: self._name(str(value)) if key in names else value for key, value in queue.declared().items()}
+        declared = queue.declared()
+        # On the default exchange a key is the name of a queue; on any other it is a word of its own.
+        to_a_queue = declared.get("x-dead-letter-exchange") == ""
+        names = {"x-dead-letter-exchange"} | ({"x-dead-letter-routing-key"} if to_a_queue else set())
+        given = {key: self._name(str(value)) if key in names else value for key, value in declared.items()}
         return {**given, "x-expires": NAMESPACE_EXPIRES} if self._namespace else given
 
 

@@ -13,10 +13,25 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Row, Table, Text, delete, func, insert, select
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Row,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from service_chassis.database import Database, DatabaseUnavailable, Lock, TransactionConflict
+from service_chassis.database.changes import Changes
 from service_chassis.database.statements import insert_new
 from service_chassis.messaging.broker import PREFETCH, BrokerUnavailable, Delivery, Message, Outcome, Subscription
 from service_chassis.messaging.topology import Binding, Topology
@@ -47,6 +62,15 @@ messages = Table(
     sqlite_autoincrement=True,
 )
 
+WAITING = (
+    select(messages)
+    .where(messages.c.queue == bindparam("queue"), messages.c.seq > bindparam("after"))
+    .order_by(messages.c.seq)
+    .limit(bindparam("limit"))
+    .execution_options(yield_per=20)
+)
+"""Made once, because it is asked each second while nothing happens."""
+
 Route = tuple[str, str]
 
 LOOK_EVERY = 1.0
@@ -58,7 +82,8 @@ class SqliteBroker:
         self._database = Database(url)
         if self._database.file is None:
             raise ValueError("The SQLite broker needs a sqlite:/// URL.")
-        self._arrivals = _arrivals(self._database.file)
+        self._file = self._database.file
+        self._arrivals = _arrivals(self._file)
         with self._writing() as session:
             metadata.create_all(session.connection())
 
@@ -106,16 +131,10 @@ class SqliteBroker:
 
     def waiting(self, queue: str, after: int, limit: int) -> list[Delivery]:
         """Return messages of a queue after a number, with at most about `limit` events."""
-        statement = (
-            select(messages)
-            .where(messages.c.queue == queue, messages.c.seq > after)
-            .order_by(messages.c.seq)
-            .limit(limit)
-        )
         taken: list[Delivery] = []
         events = 0
         with self._reading() as session:
-            for row in session.execute(statement.execution_options(yield_per=20)):
+            for row in session.execute(WAITING, {"queue": queue, "after": after, "limit": limit}):
                 if taken and events + row.events > limit:
                     break
                 taken.append(_delivery(row))
@@ -136,6 +155,10 @@ class SqliteBroker:
         with self._reading() as session:
             if session.scalar(select(queues.c.name).where(queues.c.name == queue)) is None:
                 raise BrokerUnavailable(f"The queue {queue} is not declared.")
+
+    def changes(self) -> Changes:
+        """Return what tells whether somebody wrote to the file."""
+        return Changes(self._file)
 
     def arrivals(self) -> int:
         """Return how many times something was published in this process."""
@@ -163,6 +186,9 @@ class _Subscription:
         self._queue = queue
         self._lock = broker.lock(queue)
         self._last = 0
+        self._seen = 0
+        self._rests_until = 0.0
+        self._changes = broker.changes()
         self._held = False
         self._closed = False
 
@@ -171,14 +197,12 @@ class _Subscription:
             raise BrokerUnavailable("The subscription was closed.")
         deadline = time.monotonic() + timeout
         while True:
-            seen = self._broker.arrivals()
-            if self._ours() and (taken := self._broker.waiting(self._queue, self._last, limit)):
-                self._last = taken[-1].tag
+            if taken := self._look(limit):
                 return taken
             left = deadline - time.monotonic()
             if left <= 0:
                 return []
-            self._broker.wait(seen, left)
+            self._broker.wait(self._seen, left)
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         if deliveries:
@@ -188,6 +212,25 @@ class _Subscription:
         self._closed = True
         self._held = False
         self._lock.release()
+
+    def _look(self, limit: int) -> list[Delivery]:
+        """Return what has come since the last look, which is repeated when there may be more, or after a while."""
+        arrivals = self._broker.arrivals()
+        if arrivals == self._seen and self._rests():
+            return []
+        self._seen = arrivals
+        if self._ours() and (taken := self._broker.waiting(self._queue, self._last, limit)):
+            self._last = taken[-1].tag
+            self._rests_until = 0.0
+            return taken
+        self._rests_until = time.monotonic() + LOOK_EVERY
+        return []
+
+    def _rests(self) -> bool:
+        """Say whether the last look found nothing, and nothing can have come from other processes since."""
+        if not self._rests_until:
+            return False
+        return time.monotonic() < self._rests_until or (self._held and not self._changes.any())
 
     def _ours(self) -> bool:
         self._held = self._held or self._lock.acquire()

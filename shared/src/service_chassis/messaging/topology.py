@@ -26,8 +26,11 @@ class Queue:
     arguments: tuple[tuple[str, str | int], ...] = ()
 
     def declared(self) -> Mapping[str, str | int]:
-        """Return the arguments the broker is given."""
-        return {"x-queue-type": self.kind, **dict(self.arguments)}
+        """Return the arguments the broker is given.
+
+        Others who declare the same classic queue do not name its type, and the broker wants to hear the same from all.
+        """
+        return dict(self.arguments) if self.kind == "classic" else {"x-queue-type": self.kind, **dict(self.arguments)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ Connection = psycopg.Connection[tuple[object, ...]]
 
 VERSIONS = "alembic_version"
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+IN_HASTE = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$"
+"""Commits do not wait for the disk: nobody takes the power from a server that tests share."""
 OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
 
 
@@ -51,6 +53,7 @@ class Databases:
         url = self._servers.postgres.create_database("test")
         _migrate(url, migrations)
         with psycopg.connect(url) as connection:
+            connection.execute(IN_HASTE)
             self._tables[migrations] = _tables(connection)
             self._seeded[migrations] = bool(_filled(connection))
         return url

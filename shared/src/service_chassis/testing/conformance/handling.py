@@ -186,6 +186,17 @@ class CorrelationConformance:
         assert len({ids.correlation_id for _, ids in seen if ids}) == 2
         assert correlation.current() is None
 
+    def test_what_a_plain_handler_did_is_logged_once_under_the_ids_of_its_event(self, backbone: Backbone) -> None:
+        consumer = backbone.consumer(on(Deposited, apply_unless_poison))
+        with correlation.correlated(Correlation("request-7")):
+            deliveries = delivered(backbone.clock, Deposited("anna"))
+
+        consumer.handle(deliveries)
+        consumer.handle(deliveries)
+
+        (line,) = backbone.lines("event_handled")
+        assert (line["correlation_id"], line["type"]) == ("request-7", Deposited.type)
+
     def test_the_log_of_a_failure_carries_the_ids_of_its_event(self, backbone: Backbone) -> None:
         consumer = backbone.consumer(on(Deposited, apply_unless_poison))
         with correlation.correlated(Correlation("request-7")):

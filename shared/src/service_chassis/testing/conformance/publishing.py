@@ -118,6 +118,17 @@ class OutboxConformance:
         assert waits[:6] == [{1}, {2}, {4}, {8}, {16}, {32}]
         assert max(waits[-1]) <= outbox.LONGEST_DELAY.total_seconds()
 
+    def test_rows_that_are_due_come_back_a_piece_at_a_time(self, backbone: Backbone) -> None:
+        backbone.publish(*[Opened(name) for name in ("anna", "bert", "carl")])
+        backbone.relay()
+        backbone.clock.advance(outbox.UNROUTABLE_RETRY)
+
+        with backbone.units.write() as uow:
+            released = outbox.release_due(uow.session, uow.now, limit=2)
+
+        assert released == 2
+        assert backbone.outbox() == {"pending": 2, "unroutable": 1}
+
     def test_a_change_of_the_topology_brings_unroutable_events_back_at_once(self, backbone: Backbone) -> None:
         backbone.publish(Deposited("anna"))
         backbone.relay()

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from service_chassis import worker
+from service_chassis import loop as loop_module
 from service_chassis.errors import Unavailable
 from service_chassis.logs import make_log
+from service_chassis.loop import Loop
 from service_chassis.testing.waiting import wait_until
-from service_chassis.worker import Loop
 
 
 @pytest.fixture(autouse=True)
 def _short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "RESTART_AFTER", 0.01)
+    monkeypatch.setattr(loop_module, "RESTART_AFTER", 0.01)
 
 
 @pytest.fixture

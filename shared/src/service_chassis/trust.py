@@ -1,0 +1,55 @@
+"""What a service needs to judge callers: the keys user-service signs tokens with, and the sessions it has ended."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Self
+
+from service_chassis.breaker import Breaker
+from service_chassis.clients import Pool, ServiceClient
+from service_chassis.clock import Clock
+from service_chassis.revocation import LONGEST_FEED, RevocationList, RevocationPoller, feed_of
+from service_chassis.runtime import Runtime
+from service_chassis.tokens import KeySet, SharedSecret, TokenVerifier
+
+PAUSE = timedelta(seconds=1)
+"""How long user-service is left alone after failures; ended sessions must be known again soon after it is back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    keys: KeySet | SharedSecret
+    verifier: TokenVerifier
+    revocations: RevocationList
+
+    @classmethod
+    def in_user_service(cls, url: str, runtime: Runtime, clock: Clock, stop: threading.Event) -> Self:
+        """Return the trust in the user-service at this address, which is asked in a thread until `stop` is set."""
+        owner = client_of(url)
+        keys = (
+            KeySet(lambda: owner.get("/.well-known/jwks.json", dict[str, Any]))
+            if runtime.token_secret is None
+            else SharedSecret(runtime.token_secret)
+        )
+        revocations = RevocationList(clock)
+        breaker = Breaker("user-service revocations", open_for=PAUSE)
+        feed = ServiceClient(url, breaker=breaker, transport=Pool(longest_body=LONGEST_FEED))
+        RevocationPoller(feed_of(feed), revocations, stop).start()
+        verifier = TokenVerifier(
+            keys,
+            algorithm=runtime.token_algorithm,
+            issuer=runtime.token_issuer,
+            audience=runtime.token_audience,
+            clock=clock,
+        )
+        return cls(keys, verifier, revocations)
+
+    def missing(self) -> str | None:
+        """Return what keeps callers from being judged, as a check of readiness does."""
+        return None if self.keys.load() else "No keys to verify tokens with."
+
+
+def client_of(url: str, token: Callable[[], str] | None = None) -> ServiceClient:
+    """Return a client of user-service."""
+    return ServiceClient(url, breaker=Breaker("user-service", open_for=PAUSE), token=token)

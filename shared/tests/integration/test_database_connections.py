@@ -1,0 +1,45 @@
+"""Connections of the pool: which ones are asked whether they live, and which ones wait for the disk."""
+
+import pytest
+from sqlalchemy import text
+
+from service_chassis.database import Database, DatabaseUnavailable, engine
+from service_chassis.testing.outage import end_connections
+from service_chassis.testing.plugin import only_postgresql
+
+pytestmark = only_postgresql
+
+COMMITS = text("SELECT setting, source FROM pg_settings WHERE name = 'synchronous_commit'")
+
+
+def test_nobody_meets_a_connection_that_ended_while_it_rested(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.check()
+    end_connections(database_url)
+    monkeypatch.setattr(engine, "RESTED", 0.0)
+
+    database.check()
+
+
+def test_a_connection_that_was_just_in_use_is_not_asked_and_its_end_is_reported_as_an_outage(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "RESTED", 60.0)
+    database.check()
+    end_connections(database_url)
+
+    with pytest.raises(DatabaseUnavailable):
+        database.check()
+    database.check()
+
+
+def test_only_a_transaction_that_may_be_lost_does_not_wait_for_the_disk(database: Database) -> None:
+    with database.writing(durable=False) as session:
+        hasty = session.execute(COMMITS).one()
+    with database.writing() as session:
+        durable = session.execute(COMMITS).one()
+
+    assert tuple(hasty) == ("off", "client")
+    # The databases of tests are hasty, too, but by themselves and not because they were asked.
+    assert durable.source != "client"
