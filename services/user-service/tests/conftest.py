@@ -12,18 +12,19 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import insert
 
 import user_service
-from event_contracts import Contract, by_type
+from event_contracts import Contract, NotificationReady, by_type
 from service_chassis.clock import ManualClock
 from service_chassis.http.kit import EXTENSION
 from service_chassis.messaging import failures, outbox
 from service_chassis.messaging.broker import Delivery
 from service_chassis.messaging.envelope import Event, decoded, received
+from service_chassis.sealing import Seal
 from service_chassis.service import Service
 from service_chassis.testing.waiting import wait_until
 from user_service.bootstrap import bootstrap
 from user_service.model.signing import SigningKey
 from user_service.model.user import Role, User
-from user_service.usecases import registration
+from user_service.usecases import recovery, registration, seeding
 
 SECRET = "demo-key-encryption-secret"
 PASSWORD = "correct horse"
@@ -55,14 +56,24 @@ def env(database_url: str, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def service(env: dict[str, str], clock: ManualClock, signing_key: dict[str, Any]) -> Iterator[Service]:
-    """The service with the demo profile's admin in it."""
+    """The service with one of the demo's admins in it, admin@example.com; the other one is seeding's own matter."""
     stop = threading.Event()
     service = bootstrap(env, CollectorRegistry(), stop, clock=clock)
     with service.units.write() as uow:
         uow.session.execute(insert(SigningKey).values(signing_key))
-    service.seed()
+        first = seeding.DEMO_ADMINS[0]
+        registration.register(
+            uow,
+            first.email,
+            first.name,
+            service.parts.passwords.hash(first.password),
+            role=Role.ADMIN,
+        ).email_verified_at = uow.now
     yield service
     stop.set()
+    # One that still polls would be left with a connection that nobody closes.
+    for poller in [thread for thread in threading.enumerate() if thread.name == "revocations"]:
+        poller.join(10)
     service.close()
 
 
@@ -110,6 +121,34 @@ def signed_in(service: Service, web: FlaskClient) -> Callable[..., FlaskClient]:
 
 
 @pytest.fixture
+def anna(new_user: Callable[..., User]) -> User:
+    """Somebody who is Admin of her own account and of no other."""
+    return new_user("anna")
+
+
+@pytest.fixture
+def bert(new_user: Callable[..., User]) -> User:
+    return new_user("bert")
+
+
+@pytest.fixture
+def as_anna(anna: User, signed_in: Callable[..., FlaskClient]) -> FlaskClient:
+    return signed_in(anna.email)
+
+
+@pytest.fixture
+def as_bert(bert: User, signed_in: Callable[..., FlaskClient]) -> FlaskClient:
+    return signed_in(bert.email)
+
+
+@pytest.fixture
+def account(as_anna: FlaskClient) -> int:
+    """Anna's account, which registration made."""
+    (own,) = as_anna.get("/api/v1/accounts").get_json()["data"]
+    return int(own["id"])
+
+
+@pytest.fixture
 def admin(signed_in: Callable[..., FlaskClient]) -> FlaskClient:
     return signed_in("admin@example.com", "adminpass")
 
@@ -124,6 +163,18 @@ def state_of(service: Service) -> Callable[[User], User]:
             return found
 
     return state_of
+
+
+@pytest.fixture
+def blocked(service: Service) -> Callable[[], bool]:
+    """Says whether a transaction on PostgreSQL waits for another one."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+    def blocked() -> bool:
+        with service.units.read() as uow:
+            return bool(uow.session.connection().exec_driver_sql(waiting).scalar())
+
+    return blocked
 
 
 @pytest.fixture
@@ -152,3 +203,21 @@ def deliver(service: Service) -> Iterator[Callable[..., None]]:
 
     yield deliver
     worker._parts.broker.close()
+
+
+@pytest.fixture
+def mails(service: Service, published: Callable[[type[Contract]], list[Event]]) -> Callable[[], list[dict[str, Any]]]:
+    """Lets the worker do its part, and returns what went out by mail as delivery-service reads it."""
+    seal = Seal("demo-notification-secret", "notifications")
+
+    def mails() -> list[dict[str, Any]]:
+        with service.units.write() as uow:
+            recovery.decide(uow, service.parts.settings.one_time_tokens)
+        ready = [event.data for event in published(NotificationReady)]
+        return [
+            {"to": mail.recipient, "template": mail.template_code, **mail.variables}
+            | (seal.open(mail.sealed_variables) if mail.sealed_variables else {})
+            for mail in ready
+        ]
+
+    return mails

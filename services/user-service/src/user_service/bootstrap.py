@@ -3,39 +3,60 @@
 import threading
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
+from service_chassis import cache
 from service_chassis.clock import Clock, SystemClock
 from service_chassis.database import Database
-from service_chassis.http import web_app
+from service_chassis.http import Check, web_app
 from service_chassis.logs import Log, make_log
 from service_chassis.messaging.connect import connect
 from service_chassis.metrics import Metrics
 from service_chassis.revocation import Feed, RevocationList, RevocationPoller
-from service_chassis.scheduler import every
+from service_chassis.scheduler import UnitJob, every
+from service_chassis.sealing import Seal
 from service_chassis.service import Service
-from service_chassis.tokens import KeySet, TokenVerifier
+from service_chassis.tokens import KeySet, SharedSecret, TokenVerifier
 from service_chassis.unit_of_work import Units
 from service_chassis.worker import Worker, WorkerParts
 from user_service import commands
-from user_service.config import Settings
+from user_service.config import NAME, Settings
+from user_service.http.accounts import accounts
 from user_service.http.auth import auth
+from user_service.http.invitations import invitations
+from user_service.http.lookups import lookups
+from user_service.http.notifications import notifications
+from user_service.http.profile import profile
+from user_service.http.recovery import recovery
+from user_service.http.sessions import sessions
 from user_service.http.users import users
 from user_service.http.verifiers import verifiers
+from user_service.messaging.requests import notification_queues
 from user_service.messaging.subscriptions import subscriptions
+from user_service.model.device import Devices
+from user_service.model.password_policy import PasswordPolicy
 from user_service.model.passwords import Passwords
-from user_service.model.signing import ALGORITHM, TokenRules
+from user_service.model.signing import TokenRules, derived_key
 from user_service.parts import Parts
-from user_service.persistence.unit_of_work import UnitOfWork
-from user_service.usecases import activity, revocations
+from user_service.persistence.breached_passwords import BreachedPasswords
+from user_service.persistence.unit_of_work import Seals, UnitOfWork
+from user_service.usecases import activity, revocations, signing_keys, throttling
+from user_service.usecases import recovery as recovery_requests
+from user_service.usecases.credentials import Credentials
+from user_service.usecases.invitations import forget as forget_invitations
+from user_service.usecases.notifications import forget as forget_notifications
+from user_service.usecases.preferences import RememberedPreferences
 from user_service.usecases.seeding import seed
-from user_service.usecases.sign_in import SignIn
-from user_service.usecases.tokens import SigningKeys, Tokens
+from user_service.usecases.sign_in import Gate, SignIn
+from user_service.usecases.signing_keys import FRESH, SharedKey, SigningKeys
+from user_service.usecases.throttling import Attempts
+from user_service.usecases.tokens import Lifetimes, Tokens
 
-NAME = "user-service"
+PREFERENCES_REMEMBERED = timedelta(hours=1)
 
 
 def bootstrap(
@@ -43,11 +64,12 @@ def bootstrap(
 ) -> Service:
     """Put the service together; nothing runs yet. Raises SettingsError."""
     settings = Settings.read(env)
-    log = make_log(NAME, level=settings.log_level)
+    runtime = settings.runtime
+    log = make_log(NAME, level=runtime.log_level)
     metrics = Metrics(registry, NAME)
-    database = Database(settings.database_url, pool_size=settings.database_pool)
-    units = Units(database, UnitOfWork, clock or SystemClock())
-    parts = _parts(settings, units)
+    database = Database(runtime.database_url, pool_size=runtime.database_pool)
+    units = Units(database, partial(UnitOfWork, seals=_seals(settings)), clock or SystemClock())
+    parts = _parts(settings, units, metrics, log)
     return Service(
         name=NAME,
         log=log,
@@ -56,48 +78,94 @@ def bootstrap(
         migrations=Path(__file__).parent / "migrations",
         make_web=lambda: _web(parts, units, metrics, log, stop),
         make_worker=lambda: _worker(settings, units, metrics, log, stop),
-        seed=lambda: seed(units, settings.key_encryption_secret, parts.passwords, demo=settings.demo),
+        seed=lambda: seed(
+            units,
+            settings.key_encryption_secret,
+            parts.passwords,
+            settings.service_clients,
+            demo=settings.demo,
+        ),
         parts=parts,
-        bind=settings.bind,
-        web_processes=settings.web_processes,
-        web_threads=settings.web_threads,
-        worker_bind=settings.worker_bind,
+        runtime=runtime,
     )
 
 
-def _parts(settings: Settings, units: Units[UnitOfWork]) -> Parts:
+def _seals(settings: Settings) -> Seals:
+    return Seals(
+        accounts=Seal(settings.key_encryption_secret, "account-tokens"),
+        notifications=Seal(settings.notification_secret, "notifications"),
+    )
+
+
+def _parts(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: Log) -> Parts:
     secret = settings.key_encryption_secret
     passwords = Passwords(memory_kib=settings.argon2_memory_kib, passes=settings.argon2_passes)
-    rules = TokenRules(settings.token_issuer, settings.token_audience, settings.access_token_lifetime)
-    tokens = Tokens(SigningKeys(units, secret), rules, secret, settings.refresh_token_lifetime)
-    return Parts(settings, passwords, tokens, SignIn(units, passwords, tokens))
+    runtime = settings.runtime
+    rules = TokenRules(
+        runtime.token_issuer, runtime.token_audience, runtime.token_algorithm, settings.access_token_lifetime
+    )
+    keys = SigningKeys(units, secret) if runtime.token_secret is None else SharedKey(runtime.token_secret)
+    lifetimes = Lifetimes(
+        refresh=settings.refresh_token_lifetime,
+        session=settings.session_lifetime,
+        opaque=settings.opaque_token_lifetime,
+    )
+    tokens = Tokens(keys, rules, secret, lifetimes)
+    attempts = Attempts(derived_key(secret, "throttles"))
+    devices = Devices(derived_key(secret, "devices"))
+    gate = Gate(attempts, devices, require_verified_email=settings.require_email_verification)
+    preferences = RememberedPreferences(cache.connect(settings.redis_url, PREFERENCES_REMEMBERED), metrics)
+    policy = PasswordPolicy(
+        settings.password_minimum,
+        refuses_common=not settings.demo,
+        breached=BreachedPasswords(settings.breached_passwords) if settings.breached_passwords else (),
+    )
+    return Parts(
+        settings=settings,
+        passwords=passwords,
+        password_policy=policy,
+        tokens=tokens,
+        attempts=attempts,
+        sign_in=SignIn(units, passwords, tokens, gate, log),
+        credentials=Credentials(
+            units, passwords, policy, tokens=tokens, attempts=attempts, lifetimes=settings.one_time_tokens
+        ),
+        preferences=preferences,
+    )
 
 
 def _web(parts: Parts, units: Units[UnitOfWork], metrics: Metrics, log: Log, stop: threading.Event) -> Flask:
     settings = parts.settings
     ended = RevocationList(units.clock)
     RevocationPoller(lambda after: _feed(units, after), ended, stop).start()
-    verifier = TokenVerifier(
-        KeySet(parts.tokens.keys.jwks, lifetime=timedelta(seconds=30)),
-        algorithm=ALGORITHM,
-        issuer=settings.token_issuer,
-        audience=settings.token_audience,
-        clock=units.clock,
-    )
     app = web_app(
         NAME,
         "Steward user-service",
         units=units,
-        verifier=verifier,
+        verifier=_verifier(parts, units),
         revocations=ended,
         metrics=metrics,
         log=log,
         secret=settings.key_encryption_secret,
-        blueprints=[users, auth],
+        blueprints=[users, profile, accounts, lookups, invitations, notifications, auth, sessions, recovery],
         parts=parts,
+        checks=[Check("cache", parts.preferences.problem, required=False)],
     )
     app.register_blueprint(verifiers)
     return app
+
+
+def _verifier(parts: Parts, units: Units[UnitOfWork]) -> TokenVerifier:
+    secret, rules = parts.settings.runtime.token_secret, parts.tokens.rules
+    return TokenVerifier(
+        KeySet(parts.tokens.keys.jwks, lifetime=FRESH, now=lambda: units.clock.now().timestamp())
+        if secret is None
+        else SharedSecret(secret),
+        algorithm=rules.algorithm,
+        issuer=rules.issuer,
+        audience=rules.audience,
+        clock=units.clock,
+    )
 
 
 def _feed(units: Units[UnitOfWork], after: str | None) -> Feed:
@@ -111,17 +179,52 @@ def _worker(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log:
             service=NAME,
             exchange="user.events",
             units=units,
-            broker=connect(settings.broker_url, name=NAME),
+            broker=connect(settings.runtime.broker_url, name=NAME),
             subscriptions=subscriptions(settings.access_token_lifetime),
             jobs=[
                 every(settings.watermark_interval, activity.emit_watermark),
                 every(timedelta(minutes=1), revocations.forget),
+                every(timedelta(hours=1), forget_notifications),
+                every(timedelta(hours=1), forget_invitations),
+                *_upkeep(settings),
             ],
             log=log,
             metrics=metrics,
             stop=stop,
+            foreign=notification_queues(settings.notification_prefetch),
         )
     )
 
 
-COMMANDS = (commands.create_admin, commands.import_users)
+def _key_rotation(settings: Settings) -> list[UnitJob]:
+    if settings.runtime.token_secret is not None:
+        return []
+    rotate = partial(signing_keys.rotate_when_due, secret=settings.key_encryption_secret)
+    due = partial(signing_keys.is_due, interval=settings.key_rotation)
+    withdraw = partial(signing_keys.forget, tokens_live=settings.access_token_lifetime)
+    return [
+        every(timedelta(hours=1), rotate, name="rotate-keys", when=due),
+        every(timedelta(hours=1), withdraw, name="signing_keys.forget"),
+    ]
+
+
+def _upkeep(settings: Settings) -> list[UnitJob]:
+    decide = partial(recovery_requests.decide, lifetimes=settings.one_time_tokens)
+    return [
+        *_key_rotation(settings),
+        every(timedelta(minutes=10), throttling.forget),
+        every(timedelta(minutes=10), recovery_requests.forget, name="recovery.forget"),
+        every(timedelta(seconds=2), decide, name="recovery.decide", when=recovery_requests.is_one_waiting),
+    ]
+
+
+COMMANDS = (
+    commands.create_admin,
+    commands.import_users,
+    commands.rotate_keys,
+    commands.create_client,
+    commands.show_account_token,
+    commands.export_user,
+    commands.purge_user,
+    commands.consume_rabbitmq,
+)

@@ -3,30 +3,42 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 
+from service_chassis.runtime import Runtime
 from service_chassis.settings import Environment
+from user_service.model.one_time_token import OneTimeTokenLifetimes
 
+Network = IPv4Network | IPv6Network
+
+NAME = "user-service"
+DEMO_CLIENTS = {"task-service": "demo-task-service-client-secret"}
 LEAST_HASHING = 7_168 * 5
 """KiB of memory times passes over it: the least that OWASP holds to be enough for argon2id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    database_url: str
-    broker_url: str
-    database_pool: int
-    bind: str
-    worker_bind: str | None
-    web_processes: int
-    web_threads: int
-    log_level: str
+    runtime: Runtime
     demo: bool
-    token_issuer: str
-    token_audience: str
+    redis_url: str | None
     access_token_lifetime: timedelta
     refresh_token_lifetime: timedelta
+    session_lifetime: timedelta
+    opaque_token_lifetime: timedelta
+    key_rotation: timedelta
+    require_email_verification: bool
+    one_time_tokens: OneTimeTokenLifetimes
+    trusted_proxies: tuple[Network, ...]
+    """From where the client's address is believed to be what a request says it is."""
     key_encryption_secret: str
+    notification_secret: str
+    notification_prefetch: int
+    service_clients: Mapping[str, str]
+    """The secrets of the services that call this one, by their names."""
     password_minimum: int
+    breached_passwords: Path | None
     argon2_memory_kib: int
     argon2_passes: int
     watermark_interval: timedelta
@@ -35,30 +47,29 @@ class Settings:
     def read(cls, env: Mapping[str, str]) -> "Settings":
         """Read the settings. Raises SettingsError with everything that is wrong."""
         reader = Environment(env)
-        data = reader.text("STEWARD_DATA", default=".data")
         settings = cls(
-            database_url=reader.text("DATABASE_URL", default=f"sqlite:///{data}/user-service.db"),
-            broker_url=reader.text("BROKER_URL", default=f"sqlite:///{data}/broker.db" if reader.demo else ""),
-            database_pool=reader.integer("DATABASE_POOL", default=50, minimum=2),
-            bind=reader.text(
-                "USER_SERVICE_BIND", default="0.0.0.0:8001"
-            ),  # In a container the outside decides who reaches it.
-            worker_bind=reader.optional("USER_WORKER_BIND"),
-            web_processes=reader.integer("WEB_PROCESSES", default=2, minimum=1),
-            web_threads=reader.integer("WEB_THREADS", default=8, minimum=1),
-            log_level=reader.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),
+            runtime=Runtime.read(reader, NAME, port=8001, pool=50),
             demo=reader.demo,
-            token_issuer=reader.text("JWT_ISSUER", default="steward"),
-            token_audience=reader.text("JWT_AUDIENCE", default="steward"),
+            redis_url=reader.optional("REDIS_URL"),
             access_token_lifetime=timedelta(minutes=reader.integer("JWT_ACCESS_TOKEN_LIFETIME", default=60, minimum=1)),
             refresh_token_lifetime=timedelta(
                 minutes=reader.integer("JWT_REFRESH_TOKEN_LIFETIME", default=1440, minimum=1)
             ),
+            session_lifetime=reader.days("SESSION_LIFETIME_DAYS", default=30, minimum=1),
+            opaque_token_lifetime=reader.days("OPAQUE_TOKEN_LIFETIME_DAYS", default=365, minimum=1),
+            key_rotation=reader.days("JWT_KEY_ROTATION_DAYS", default=90, minimum=1),
+            require_email_verification=reader.boolean("REQUIRE_EMAIL_VERIFICATION", default=False),
+            one_time_tokens=_one_time_tokens(reader),
+            trusted_proxies=_networks(reader, "TRUSTED_PROXIES", default="127.0.0.0/8,::1/128"),
             key_encryption_secret=reader.secret("KEY_ENCRYPTION_SECRET", demo="demo-key-encryption-secret"),
+            notification_secret=reader.secret("NOTIFICATION_SECRET", demo="demo-notification-secret"),
+            notification_prefetch=reader.integer("NOTIFICATION_PREFETCH", default=1, minimum=1, maximum=500),
+            service_clients=reader.secrets("SERVICE_CLIENTS", demo=DEMO_CLIENTS),
             password_minimum=reader.integer("PASSWORD_MINIMUM", default=6 if reader.demo else 8, minimum=1),
+            breached_passwords=_path(reader.optional("BREACHED_PASSWORDS_FILE")),
             argon2_memory_kib=reader.integer("ARGON2_MEMORY_KIB", default=19_456, minimum=8),
             argon2_passes=reader.integer("ARGON2_PASSES", default=2, minimum=1),
-            watermark_interval=reader.seconds("USER_WATERMARK_SECONDS", default=2 if reader.demo else 10, minimum=0.1),
+            watermark_interval=reader.seconds("USER_WATERMARK_SECONDS", default=10, minimum=0.1),
         )
         weak = settings.password_minimum < 8
         reader.refuse_in_production("PASSWORD_MINIMUM", when=weak, because="passwords need at least 8 characters.")
@@ -67,12 +78,31 @@ class Settings:
             "ARGON2_MEMORY_KIB", when=cheap, because="with ARGON2_PASSES it makes hashes that are cheap to guess."
         )
         reader.refuse_in_production(
-            "DATABASE_URL", when=settings.database_url.startswith("sqlite"), because="replicas need a shared database."
-        )
-        reader.refuse_in_production(
-            "BROKER_URL",
-            when=settings.broker_url.startswith("sqlite") or "guest:guest@" in settings.broker_url,
-            because="it needs a broker, and a password that not everybody knows.",
+            "REDIS_URL",
+            when=settings.redis_url is None and settings.runtime.web_processes > 1,
+            because="without it each of the WEB_PROCESSES goes on showing preferences that another one changed.",
         )
         reader.finish()
         return settings
+
+
+def _one_time_tokens(reader: Environment) -> OneTimeTokenLifetimes:
+    return OneTimeTokenLifetimes(
+        verify_email=timedelta(hours=reader.integer("EMAIL_VERIFICATION_HOURS", default=48, minimum=1)),
+        reset_password=timedelta(minutes=reader.integer("PASSWORD_RESET_MINUTES", default=60, minimum=1)),
+        change_email=timedelta(hours=reader.integer("EMAIL_CHANGE_HOURS", default=24, minimum=1)),
+    )
+
+
+def _path(given: str | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def _networks(reader: Environment, name: str, *, default: str) -> tuple[Network, ...]:
+    networks = []
+    for word in reader.text(name, default=default).split(","):
+        try:
+            networks.append(ip_network(word.strip()))
+        except ValueError:
+            reader.problems.append(f"{name} holds {word.strip()!r}, which is no network like 10.0.0.0/8.")
+    return tuple(networks)

@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 
 from user_service.config import Settings
+from user_service.model.password_policy import PasswordPolicy
 from user_service.model.passwords import Passwords
+from user_service.usecases.credentials import Credentials
+from user_service.usecases.preferences import RememberedPreferences
 from user_service.usecases.sign_in import SignIn
+from user_service.usecases.throttling import Attempts
 from user_service.usecases.tokens import Tokens
 
 
@@ -12,5 +16,9 @@ from user_service.usecases.tokens import Tokens
 class Parts:
     settings: Settings
     passwords: Passwords
+    password_policy: PasswordPolicy
     tokens: Tokens
+    attempts: Attempts
     sign_in: SignIn
+    credentials: Credentials
+    preferences: RememberedPreferences

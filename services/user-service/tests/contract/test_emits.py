@@ -14,22 +14,33 @@ from service_chassis.clock import ManualClock
 from service_chassis.ids import uuid7
 from service_chassis.messaging import outbox
 from service_chassis.messaging.envelope import decoded, received
+from service_chassis.sealing import Seal
 from service_chassis.service import Service
 from service_chassis.testing.conformance.backbone import delivered_batch
 from service_chassis.testing.plugin import only_sqlite
-from user_service.model.user import User
-from user_service.usecases import activity
+from user_service.model.actor import Actor
+from user_service.model.user import Role, User
+from user_service.usecases import accounts, activity
 from user_service.usecases.importing import import_users
+from user_service.usecases.notifying import notify
 
 pytestmark = only_sqlite
 
 EMITTED = {
     contracts.UserRegistered,
+    contracts.UserUpdated,
     contracts.UserActivityRecorded,
     contracts.UserDeactivated,
     contracts.UserDeactivationRefused,
     contracts.UserReactivated,
+    contracts.UserPurged,
     contracts.UserWatermark,
+    contracts.AccountCreated,
+    contracts.AccountUpdated,
+    contracts.AccountDeleted,
+    contracts.MembershipGranted,
+    contracts.MembershipRevoked,
+    contracts.NotificationReady,
 }
 
 
@@ -41,9 +52,10 @@ def everything_happened(
     clock: ManualClock,
     deliver: Callable[..., None],
 ) -> None:
-    """Somebody registers, signs in, is switched off and on, and is asked for by a run; others are imported."""
+    """Somebody registers, signs in, takes a name, is switched off and on, is asked for by a run, and is erased."""
     body = {"email": "anna@example.com", "password": "correct horse", "name": "Anna"}
-    anna = UUID(admin.post("/api/v1/users", json=body).get_json()["data"]["user"]["id"])
+    anybody = admin.application.test_client()
+    anna = UUID(anybody.post("/api/v1/users", json=body).get_json()["data"]["user"]["id"])
     signed_in("anna@example.com")
     admin.post(f"/api/v1/users/{anna}/deactivate", json={})
     admin.post(f"/api/v1/users/{anna}/reactivate", json={})
@@ -54,6 +66,11 @@ def everything_happened(
         deliver(delivered_batch(clock, request))
     with service.units.write() as uow:
         activity.emit_watermark(uow)
+        notify(uow, uow.users.get(anna), "welcome", {}, secrets={"token": "Anna's secret"})
+    admin.patch(f"/api/v1/users/{anna}", json={"name": "Anna Lindqvist"})
+    with service.units.write() as uow:
+        accounts.rotate_token(uow, 2, Actor(anna, Role.USER), timedelta(hours=1))
+    admin.post(f"/api/v1/users/{anna}/purge", json={})
 
 
 @pytest.fixture
@@ -88,8 +105,22 @@ def test_every_event_is_what_its_contract_says(service: Service) -> None:
     assert seen.keys() == EMITTED
 
 
+@pytest.mark.usefixtures("everything_happened")
+def test_secrets_travel_sealed_and_delivery_service_can_open_them(
+    service: Service, published: Callable[[type[Contract]], list[Any]]
+) -> None:
+    ready = next(one for one in published(contracts.NotificationReady) if one.data.template_code == "welcome")
+    with service.units.read() as uow:
+        bodies = [message.body for _, message in outbox.pending(uow.session, 1000)]
+
+    assert Seal("demo-notification-secret", "notifications").open(ready.data.sealed_variables) == {
+        "token": "Anna's secret"
+    }
+    assert not [body for body in bodies if b"Anna's secret" in body]
+
+
 @pytest.mark.usefixtures("everything_happened", "imported")
-def test_addresses_and_names_travel_in_nothing_but_the_registration(service: Service) -> None:
+def test_addresses_and_names_travel_only_where_that_is_agreed(service: Service) -> None:
     with service.units.read() as uow:
         messages = [message for _, message in outbox.pending(uow.session, 1000)]
 
@@ -97,7 +128,11 @@ def test_addresses_and_names_travel_in_nothing_but_the_registration(service: Ser
         message.routing_key for message in messages if b"@example.com" in message.body or b"Anna" in message.body
     }
 
-    assert telling == {contracts.UserRegistered.type}
+    assert telling == {
+        contracts.UserRegistered.type,
+        contracts.UserUpdated.type,
+        contracts.NotificationReady.type,
+    }
 
 
 def test_versions_rise_by_one_with_every_change_of_state(

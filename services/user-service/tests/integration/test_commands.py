@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from flask.testing import FlaskClient
 from service_chassis.service import Service
 from service_chassis.testing.plugin import only_sqlite
 from user_service.commands import UNUSABLE_FILE
+from user_service.model.user import User
 
 pytestmark = only_sqlite
 
@@ -80,10 +82,11 @@ def test_an_import_says_what_became_of_the_rows(service: Service, start: Start, 
 def test_an_admin_is_made_and_can_sign_in(
     service: Service, start: Start, signed_in: Callable[..., FlaskClient]
 ) -> None:
-    made = result(start("create-admin", "--email", "Olga@example.com", "--name", "Olga", "--password", "correct horse"))
+    names = ("--email", "Olga@example.com", "--username", "Olga", "--name", "Olga")
+    made = result(start("create-admin", *names, "--password", "correct horse"))
 
-    assert made["email"] == "olga@example.com"
-    answer = signed_in("olga@example.com", "correct horse").get(f"/api/v1/users/{made['id']}")
+    assert (made["email"], made["username"]) == ("olga@example.com", "olga")
+    answer = signed_in("olga", "correct horse").get(f"/api/v1/users/{made['id']}")
     assert (answer.get_json()["data"]["role"], answer.get_json()["data"]["number"]) == ("admin", made["number"])
 
 
@@ -113,3 +116,56 @@ def test_what_cannot_be_done_ends_with_a_word_and_a_code(service: Service, start
     assert users.read_text(encoding="utf-8") == "email\nanna@example.com\n"
     with service.units.read() as uow:
         assert uow.users.by_email("anna@example.com") is None
+
+
+def test_keys_are_rotated_once_however_often_that_is_asked_for(service: Service, start: Start) -> None:
+    first, second = result(start("rotate-keys")), result(start("rotate-keys"))
+
+    assert first == second
+    assert first["published_at"] < first["signs_from"]
+
+
+def test_a_service_gets_in_with_the_secret_it_was_given(service: Service, start: Start, web: FlaskClient) -> None:
+    credentials = result(start("create-client", "cleanup-service"))
+
+    assert web.post("/api/v1/auth/token", json=credentials).status_code == 200
+
+
+def test_the_token_of_an_account_can_be_read_from_a_shell(service: Service, start: Start, admin: FlaskClient) -> None:
+    """S2-37."""
+    code, output, _ = ended(start("show-account-token", "1"))
+
+    assert code == 0
+    history = admin.get("/api/v1/accounts/1/history").get_json()["data"]
+    assert (history[0]["action"], history[0]["actor"]) == ("token_read", "show-account-token")
+    assert admin.get("/api/v1/accounts/1").get_json()["data"]["app_secret_token"] == output.strip()
+    code, output, errors = ended(start("show-account-token", "99"))
+    assert (code, output, errors.strip()) == (1, "", "Error: There is no such account.")
+
+
+def test_what_is_kept_about_a_user_is_exported_and_erased(
+    service: Service, start: Start, new_user: Callable[..., User], admin: FlaskClient
+) -> None:
+    anna = new_user("anna")
+
+    exported = result(start("export-user", str(anna.id)))
+    purged = result(start("purge-user", str(anna.id), "--reason", "she asked for it", "--yes"))
+
+    assert exported["user"]["email"] == anna.email
+    assert purged == {"id": str(anna.id), "number": anna.number, "status": "purged"}
+    history = admin.get(f"/api/v1/users/{anna.id}/history").get_json()["data"]
+    assert ("user_purged", "purge-user", "she asked for it") in [
+        (entry["action"], entry["actor"], entry["reason"]) for entry in history
+    ]
+
+
+def test_the_consumer_of_requests_has_its_old_name(service: Service, start: Start) -> None:
+    """S4-25."""
+    process = start("consume_rabbitmq", LOG_LEVEL="INFO")
+    assert process.stderr is not None
+    started = next(line for line in process.stderr if "worker_started" in line)
+
+    process.send_signal(signal.SIGTERM)
+
+    assert "user-service.events" in started
+    assert ended(process)[0] == 0

@@ -231,7 +231,7 @@ def test_sessions_end_with_the_deactivation(
 
     with service.units.read() as uow:
         sessions = list(uow.session.scalars(select(Session)))
-        revoked = {entry.session_id for entry in uow.sessions.revocations(None, clock.now())}
+        revoked = {session_id for session_id, _ in uow.sessions.revocations(None, clock.now())}
     ended = {session.id for session in sessions if session.user_id == sleepers["anna"].id}
     assert len(ended) == 2
     assert {session.id for session in sessions if session.ended_at == clock.now()} == revoked == ended
@@ -245,7 +245,7 @@ def test_the_history_names_the_run_once(
         cleanup.asks(sleepers["anna"])
 
     with service.units.read() as uow:
-        entry, registration = uow.users.history(sleepers["anna"].id)
+        entry, registration = uow.users.whole_history(sleepers["anna"].id)
     assert (entry.action, entry.reason, entry.actor) == ("user_deactivated", "inactivity", f"cleanup-run:{RUN}")
     assert (entry.at, entry.correlation_id) == (clock.now(), "run-7")
     assert registration.action == "user_registered"
@@ -276,7 +276,7 @@ def deactivated(service: Service) -> int:
 
 @only_postgresql
 def test_a_refresh_in_flight_is_waited_for_and_counts(
-    cleanup: Cleanup, sleepers: dict[str, User], service: Service, published: Published
+    cleanup: Cleanup, sleepers: dict[str, User], service: Service, published: Published, blocked: Callable[[], bool]
 ) -> None:
     anna = sleepers["anna"]
     token = long_ago(service, anna, cleanup.cutoff - HOUR)
@@ -285,7 +285,7 @@ def test_a_refresh_in_flight_is_waited_for_and_counts(
     with service.units.write() as uow:
         sign_in.refresh(uow, token, service.parts.tokens)
         asking.start()
-        wait_until(lambda: waits_for_a_lock(service))
+        wait_until(blocked)
     asking.join(10)
 
     assert refusals(published) == {anna.id: "active_since_plan"}
@@ -293,7 +293,7 @@ def test_a_refresh_in_flight_is_waited_for_and_counts(
 
 @only_postgresql
 def test_a_refresh_that_has_to_wait_for_a_deactivation_comes_too_late(
-    cleanup: Cleanup, sleepers: dict[str, User], service: Service, clock: ManualClock
+    cleanup: Cleanup, sleepers: dict[str, User], service: Service, clock: ManualClock, blocked: Callable[[], bool]
 ) -> None:
     anna = sleepers["anna"]
     token = long_ago(service, anna, cleanup.cutoff - HOUR)
@@ -310,7 +310,7 @@ def test_a_refresh_that_has_to_wait_for_a_deactivation_comes_too_late(
     with service.units.write() as uow:
         uow.users.locked(anna.id)
         refreshing.start()
-        wait_until(lambda: waits_for_a_lock(service))
+        wait_until(blocked)
         apply_deactivations(uow, [as_event(cleanup.request(anna), clock)], tokens_live=HOUR)
     refreshing.join(10)
 
@@ -329,11 +329,3 @@ def as_event(request: DeactivationRequested, clock: ManualClock) -> Event:
     message = encoded(Outgoing(request), clock.now())
     (envelope,) = decoded(message.content_type, message.body.encode())
     return received(envelope, DeactivationRequested)
-
-
-def waits_for_a_lock(service: Service) -> bool:
-    with service.units.read() as uow:
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return bool(uow.session.connection().exec_driver_sql(waiting).scalar())

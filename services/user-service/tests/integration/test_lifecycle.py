@@ -38,11 +38,6 @@ def demo_admin(service: Service) -> User:
         return admin
 
 
-@pytest.fixture
-def anna(new_user: Callable[..., User]) -> User:
-    return new_user("anna")
-
-
 def test_a_deactivated_user_is_shown_as_such_and_told_of(
     admin: FlaskClient, anna: User, clock: ManualClock, service: Service, published: Published
 ) -> None:
@@ -66,6 +61,7 @@ def test_a_reactivated_user_can_sign_in_again_and_counts_as_active_today(
     signed_in: Callable[..., FlaskClient],
     published: Published,
 ) -> None:
+    """S3-04."""
     deactivate(admin, anna)
     clock.advance(timedelta(minutes=5))
 
@@ -139,6 +135,7 @@ def test_a_deactivation_repeated_under_its_key_gets_the_first_answer(
 def test_admins_switch_everybody_off_and_on_and_managers_switch_users_on(
     people: tuple[FlaskClient, User], admin: FlaskClient, statuses: tuple[int, int]
 ) -> None:
+    """S3-02, S3-04, S3-08."""
     actor, target = people
 
     off = deactivate(actor, target)

@@ -21,11 +21,6 @@ PASSWORD = "correct horse"
 
 
 @pytest.fixture
-def anna(new_user: Callable[..., User]) -> User:
-    return new_user("anna")
-
-
-@pytest.fixture
 def tokens(service: Service, anna: User) -> TokenPair:
     pair: TokenPair = service.parts.sign_in(anna.email, PASSWORD)
     return pair

@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -14,12 +14,13 @@ from service_chassis.clock import ManualClock
 from service_chassis.messaging.envelope import Event
 from service_chassis.service import Service
 from service_chassis.testing.plugin import only_sqlite
+from user_service.model.device import Devices
 from user_service.model.errors import InvalidCredentials
 from user_service.model.passwords import Passwords
 from user_service.model.session import Session
 from user_service.model.user import User
 from user_service.usecases import lifecycle
-from user_service.usecases.sign_in import SignIn
+from user_service.usecases.sign_in import Gate, SignIn
 
 PASSWORD = "correct horse"
 DJANGO_HASH = "pbkdf2_sha256$1000$seasalt$GYPsLisEsszbHrPGSLZAUayJhTbiptdVv+vkyMFr7GY="
@@ -51,12 +52,8 @@ def sessions(service: Service) -> list[Session]:
         return list(uow.session.scalars(select(Session)))
 
 
-@pytest.fixture
-def anna(new_user: Callable[..., User]) -> User:
-    return new_user("anna")
-
-
 def test_who_knows_the_password_gets_tokens_that_open_the_doors(web: FlaskClient, anna: User) -> None:
+    """S0-01, S4-03, S4-06."""
     tokens = data(login(web))
 
     profile = web.get(f"/api/v1/users/{anna.id}", headers={"Authorization": f"Bearer {tokens['access_token']}"})
@@ -74,6 +71,7 @@ def test_a_sign_in_is_noted_and_told(
     state_of: Callable[[User], User],
     published: Callable[[type[Contract]], list[Event]],
 ) -> None:
+    """S0-02."""
     clock.advance(timedelta(days=1))
 
     login(web)
@@ -166,7 +164,9 @@ def test_what_happens_while_the_password_is_checked_is_not_overlooked(
             else:
                 uow.users.get(anna.id).password_hash = service.parts.passwords.hash("another")
 
-    sign_in = SignIn(service.units, Interrupted(meanwhile), service.parts.tokens)
+    parts = service.parts
+    gate = Gate(parts.attempts, Devices(b"key"), require_verified_email=False)
+    sign_in = SignIn(service.units, Interrupted(meanwhile), parts.tokens, gate, service.log)
 
     with pytest.raises(InvalidCredentials):
         sign_in("anna@example.com", PASSWORD)
@@ -175,6 +175,7 @@ def test_what_happens_while_the_password_is_checked_is_not_overlooked(
 
 
 def test_a_refresh_token_yields_new_tokens_of_the_same_session(web: FlaskClient, anna: User) -> None:
+    """S4-08."""
     first = data(login(web))
 
     second = data(refresh(web, first["refresh_token"]))
@@ -203,6 +204,7 @@ def test_a_token_used_again_within_the_grace_yields_the_same_successor(
 def test_a_token_used_again_after_the_grace_ends_the_session_although_the_request_fails(
     web: FlaskClient, anna: User, clock: ManualClock, service: Service
 ) -> None:
+    """S4-08."""
     tokens = data(login(web))
     successor = data(refresh(web, tokens["refresh_token"]))["refresh_token"]
     clock.advance(GRACE + timedelta(seconds=1))
@@ -249,6 +251,7 @@ def test_garbage_refreshes_nothing(web: FlaskClient) -> None:
 def test_signing_out_ends_the_session_and_no_other(
     web: FlaskClient, anna: User, signed_in: Callable[..., FlaskClient], service: Service
 ) -> None:
+    """S2-05, S4-07."""
     elsewhere = data(login(web))["refresh_token"]
     tokens = data(login(web))
 
@@ -260,7 +263,7 @@ def test_signing_out_ends_the_session_and_no_other(
     assert sorted(str(session.end_reason) for session in sessions(service)) == ["None", "logout"]
 
 
-def test_refreshes_count_as_activity_and_are_told_in_each_hour_of_the_clock(
+def test_refreshes_count_as_activity_and_are_told_once_in_every_hour_of_the_clock(
     web: FlaskClient,
     anna: User,
     clock: ManualClock,
@@ -268,17 +271,32 @@ def test_refreshes_count_as_activity_and_are_told_in_each_hour_of_the_clock(
     published: Callable[[type[Contract]], list[Event]],
 ) -> None:
     token = data(login(web))["refresh_token"]
-    signals: list[datetime] = []
+    noon = clock.now()
 
-    for _ in range(3):
-        clock.advance(timedelta(minutes=59))
+    for minutes in (30, 29, 2, 57, 2, 21 * 60):
+        clock.advance(timedelta(minutes=minutes))
         token = data(refresh(web, token))["refresh_token"]
-        signals.append(state_of(anna).last_activity_at)
-    clock.advance(timedelta(minutes=60))
+        assert state_of(anna).last_activity_at == clock.now()
+
+    told = [
+        (event.data.signal, (event.data.at - noon) / timedelta(minutes=1)) for event in published(UserActivityRecorded)
+    ]
+    assert told == [("sign_in", 0), ("refresh", 61), ("refresh", 120), ("refresh", 23 * 60)]
+
+
+def test_refreshes_in_one_minute_are_noted_as_one(
+    web: FlaskClient, anna: User, clock: ManualClock, state_of: Callable[[User], User]
+) -> None:
+    token = data(login(web))["refresh_token"]
+    signed_in_at = clock.now()
+
+    clock.advance(timedelta(seconds=59))
+    token = data(refresh(web, token))["refresh_token"]
+    assert state_of(anna).last_activity_at == signed_in_at
+    clock.advance(timedelta(seconds=1))
     data(refresh(web, token))
 
-    assert signals == [clock.now() - timedelta(minutes=60 + 59 * step) for step in (2, 1, 0)]
-    assert [event.data.signal for event in published(UserActivityRecorded)] == ["sign_in", *3 * ["refresh"]]
+    assert state_of(anna).last_activity_at == clock.now()
 
 
 def test_fifty_refreshes_of_one_token_at_once_are_one_step_and_one_successor(

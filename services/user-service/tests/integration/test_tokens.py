@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -22,11 +21,6 @@ from user_service.model.user import User
 pytestmark = only_sqlite
 
 HEADERS = {"typ": "at+jwt"}
-
-
-@pytest.fixture
-def anna(new_user: Callable[..., User]) -> User:
-    return new_user("anna")
 
 
 @pytest.fixture
@@ -75,6 +69,7 @@ def test_a_token_says_who_whose_session_and_how_long(token: str, claims: dict[st
 
 
 def test_whoever_reads_the_published_keys_can_verify_a_token(web: FlaskClient, token: str) -> None:
+    """S4-03."""
     answer = web.get("/.well-known/jwks.json")
     (jwk,) = answer.get_json()["keys"]
 

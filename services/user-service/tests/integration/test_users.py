@@ -19,9 +19,14 @@ ANNA = {"email": "Anna@Example.com", "password": "correct horse", "name": " Anna
 Published = Callable[[type[Contract]], list[Event]]
 
 
-def register(client: FlaskClient, key: str | None = None, **body: Any) -> TestResponse:
-    headers = {} if key is None else {"Idempotency-Key": key}
+def register(client: FlaskClient, key: str | None = None, header: str = "Idempotency-Key", **body: Any) -> TestResponse:
+    headers = {} if key is None else {header: key}
     return client.post("/api/v1/users", json=ANNA | body, headers=headers)
+
+
+def add(client: FlaskClient, **body: Any) -> TestResponse:
+    """Have somebody added by who is signed in."""
+    return client.post("/api/v1/users", json={"email": ANNA["email"]} | body)
 
 
 def error(response: TestResponse) -> tuple[int, str]:
@@ -34,6 +39,7 @@ def emails(response: TestResponse) -> list[str]:
 
 
 def test_anybody_can_register(web: FlaskClient, published: Published) -> None:
+    """S2-01, S3-02, S4-05."""
     response = register(web)
 
     assert (response.status_code, response.get_json()["message"]) == (201, "User registered")
@@ -46,6 +52,7 @@ def test_anybody_can_register(web: FlaskClient, published: Published) -> None:
 
 
 def test_an_address_is_taken_once_in_any_spelling(web: FlaskClient, published: Published) -> None:
+    """S0-01."""
     register(web)
     before = len(published(UserRegistered))
 
@@ -53,12 +60,24 @@ def test_an_address_is_taken_once_in_any_spelling(web: FlaskClient, published: P
     assert len(published(UserRegistered)) == before
 
 
-def test_a_registration_repeated_under_its_key_registers_once(web: FlaskClient, published: Published) -> None:
-    first, again = register(web, key="one"), register(web, key="one")
+@pytest.mark.parametrize("header", ["Idempotency-Key", "X-Request-ID"])
+def test_a_registration_repeated_under_its_key_registers_once(
+    web: FlaskClient, published: Published, header: str
+) -> None:
+    """S4-18, S4-57."""
+    first, again = register(web, key="one", header=header), register(web, key="one", header=header)
 
     assert (again.status_code, again.data) == (201, first.data)
     assert again.headers["Idempotency-Replayed"] == "true"
     assert [event.data.email for event in published(UserRegistered)][1:] == ["anna@example.com"]
+
+
+@only_sqlite
+def test_who_registers_gives_a_password(web: FlaskClient) -> None:
+    refused = web.post("/api/v1/users", json={"email": "anna@example.com"})
+
+    assert error(refused) == (400, "validation_failed")
+    assert list(refused.get_json()["data"]["errors"]) == ["password"]
 
 
 def test_a_key_does_not_serve_another_registration(web: FlaskClient) -> None:
@@ -96,8 +115,41 @@ def test_nobody_but_an_admin_makes_more_than_a_user(
         assert error(register(client, role=role)) == (403, "forbidden")
 
 
+@only_sqlite
+@pytest.mark.parametrize("role", [Role.MANAGER, Role.USER])
+def test_who_is_signed_in_and_no_admin_adds_nobody_and_learns_of_nobody(
+    role: Role, new_user: Callable[..., User], signed_in: Callable[..., FlaskClient]
+) -> None:
+    """S3-11: being signed in is no way around what slows registrations down."""
+    client = signed_in(new_user("mia", role).email)
+
+    answers = [add(client, email=email) for email in ("mia@example.com", "nobody@example.com")]
+
+    assert [error(answer) for answer in answers] == [(403, "forbidden")] * 2
+    assert answers[0].data == answers[1].data
+    assert "may_manage_users" in answers[0].get_json()["message"]
+
+
+def test_who_was_added_by_an_admin_sets_a_password_by_mail_and_nobody_else_ever_knew_one(
+    admin: FlaskClient, web: FlaskClient, mails: Callable[[], list[dict[str, Any]]]
+) -> None:
+    """S3-03, S3-12."""
+    login = {"email": "anna@example.com", "password": "correct horse"}
+
+    assert add(admin).status_code == 201
+
+    assert error(web.post("/api/v1/auth/login", json=login)) == (401, "invalid_credentials")
+    (mail,) = mails()
+    assert (mail["to"], mail["template"]) == (login["email"], "password_reset")
+    chosen = {"token": mail["token"], "password": login["password"]}
+    assert web.post("/api/v1/auth/password-reset/confirm", json=chosen).status_code == 200
+    user = web.post("/api/v1/auth/login", json=login).get_json()["data"]["user"]
+    assert user["email_verified_at"] is not None
+
+
 def test_an_admin_gives_roles_and_the_history_says_so(admin: FlaskClient) -> None:
-    made = register(admin, role="manager").get_json()["data"]["user"]
+    """S3-02, S3-03."""
+    made = add(admin, role="manager").get_json()["data"]["user"]
 
     history = admin.get(f"/api/v1/users/{made['id']}/history").get_json()["data"]
 
@@ -146,6 +198,7 @@ def test_users_are_listed_page_by_page(admin: FlaskClient, crowd: list[User]) ->
 
 
 def test_users_are_listed_by_cursor(admin: FlaskClient, crowd: list[User]) -> None:
+    """S4-57."""
     seen, cursor = [], ""
     while cursor is not None:
         page = admin.get("/api/v1/users", query_string={"limit": 5, "cursor": cursor})

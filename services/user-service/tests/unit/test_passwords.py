@@ -1,5 +1,8 @@
+from typing import ClassVar, Literal
+
+import bcrypt
 import pytest
-from argon2 import extract_parameters
+from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +51,7 @@ def test_a_hash_of_another_system_is_checked_as_that_system_would(stored: str) -
 
 @foreign
 def test_a_hash_of_another_system_is_to_be_made_anew(stored: str) -> None:
+    """S4-37."""
     assert PASSWORDS.is_outdated(stored)
 
 
@@ -92,11 +96,83 @@ def test_no_password_upsets_the_check(password: str, stored: str) -> None:
     assert not PASSWORDS.matches(password, stored)
 
 
-def test_saying_no_for_nobody_is_the_same_work_as_for_somebody() -> None:
-    passwords = Passwords(memory_kib=8192, passes=1)
+def test_the_same_characters_match_however_a_keyboard_writes_them() -> None:
+    composed, decomposed = "caf\u00e9 au lait", "cafe\u0301 au lait"
 
-    assert not passwords.matches("nobody has this password", None)
-    assert extract_parameters(passwords._decoy) == extract_parameters(passwords.hash(PASSWORD))
+    assert PASSWORDS.matches(decomposed, PASSWORDS.hash(composed))
+    assert PASSWORDS.matches(composed, PASSWORDS.hash(decomposed))
+
+
+def test_a_hash_another_system_made_of_characters_as_they_came_matches() -> None:
+    decomposed = "cafe\u0301 au lait"
+    stored = bcrypt.hashpw(decomposed.encode(), bcrypt.gensalt(4)).decode()
+
+    assert PASSWORDS.matches(decomposed, stored)
+
+
+def test_no_character_of_a_long_password_is_cut_off() -> None:
+    stored = PASSWORDS.hash("x" * 999 + "y")
+
+    assert not PASSWORDS.matches("x" * 1000, stored)
+    assert not PASSWORDS.matches("x" * 999, stored)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "pbkdf2_sha256$2000001$salt$hash",
+        "$2b$15$" + "x" * 53,
+        "bcrypt$$2b$31$" + "x" * 53,
+        "bcrypt_sha256$$2b$20$" + "x" * 53,
+        "$argon2id$v=19$m=262145,t=1,p=1$c2FsdA$aGFzaA",
+        "argon2$argon2id$v=19$m=64,t=11,p=1$c2FsdA$aGFzaA",
+        "pbkdf2_sha256$999999999999$salt$hash",
+        "argon2$argon2id$v=19$m=64,t=1,p=17$c2FsdA$aGFzaA",
+    ],
+)
+def test_a_hash_that_would_take_too_long_to_check_is_not_taken_over(stored: str) -> None:
+    assert not is_known_hash(stored)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "pbkdf2_sha256$+99999999$salt$hash",
+        "pbkdf2_sha256$2_000_000_000$salt$hash",
+        "pbkdf2_sha256$ 99999999$m=8,t=1,p=1$hash",
+        "pbkdf2_sha256$9999999999999$$2b$04$",
+        "bcrypt$ $2b$04$" + "x" * 53,
+        "$2b$1$" + "x" * 53,
+        "$argon2id$v=19$m=64$c2FsdA$aGFzaA",
+        "argon2$m=64,t=1,p=1$$argon2id$v=19$m=999999,t=99,p=1$c2FsdA$aGFzaA",
+    ],
+)
+def test_a_hash_whose_cost_cannot_be_told_is_not_taken_over(stored: str) -> None:
+    assert not is_known_hash(stored)
+
+
+class Counting(PasswordHasher):
+    """Counts what it has to verify."""
+
+    verified: ClassVar[list[str]] = []
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002  # The library's name.
+        self.verified.append(str(hash))
+        return super().verify(hash, password)
+
+
+@pytest.mark.parametrize(
+    ("password", "forms"), [("wrong", 1), ("cafe\u0301 au lait", 2), ("nobody has this password", 1)]
+)
+def test_saying_no_for_nobody_is_the_same_work_as_for_somebody(password: str, forms: int) -> None:
+    passwords = Passwords(memory_kib=8, passes=1, hasher=Counting)
+
+    def work(stored: str | None) -> int:
+        Counting.verified.clear()
+        assert not passwords.matches(password, stored)
+        return len(Counting.verified)
+
+    assert work(OURS) == work(None) == forms
 
 
 def test_who_finds_no_place_in_time_is_told_to_come_back() -> None:

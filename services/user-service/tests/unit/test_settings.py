@@ -1,14 +1,19 @@
+from datetime import timedelta
+
 import pytest
 
 from service_chassis.settings import SettingsError
+from service_chassis.tokens.settings import DEMO_SECRET
 from user_service.config import Settings
 
-SERVERS = {"DATABASE_URL": "postgresql://user_service:secret@database/steward"}
+SERVERS = {"DATABASE_URL": "postgresql://user_service:secret@database/steward", "REDIS_URL": "redis://cache:6379/0"}
 """What every process needs; the broker is the worker's business."""
 PRODUCTION = {
     **SERVERS,
     "STEWARD_PROFILE": "production",
     "KEY_ENCRYPTION_SECRET": "a long secret of this installation only",
+    "NOTIFICATION_SECRET": "a long secret that delivery-service shares",
+    "SERVICE_CLIENTS": "task-service:a long secret that task-service shares",
 }
 
 
@@ -22,9 +27,19 @@ def test_a_demo_needs_no_settings_at_all() -> None:
     settings = Settings.read({})
 
     assert settings.demo
-    assert settings.database_url == "sqlite:///.data/user-service.db"
-    assert settings.broker_url == "sqlite:///.data/broker.db"
+    assert settings.runtime.database_url == "sqlite:///.data/user-service.db"
+    assert settings.runtime.broker_url == "sqlite:///.data/broker.db"
     assert settings.password_minimum == 6
+
+
+def test_tokens_live_as_long_and_the_database_takes_as_many_connections_as_is_usual() -> None:
+    """S4-04, S4-23."""
+    usual = Settings.read({})
+    given = Settings.read({"JWT_ACCESS_TOKEN_LIFETIME": "5", "JWT_REFRESH_TOKEN_LIFETIME": "10"})
+
+    assert (usual.access_token_lifetime, usual.refresh_token_lifetime) == (timedelta(hours=1), timedelta(hours=24))
+    assert (given.access_token_lifetime, given.refresh_token_lifetime) == (timedelta(minutes=5), timedelta(minutes=10))
+    assert usual.runtime.database_pool == 50
 
 
 def test_production_needs_servers_and_a_secret_and_nothing_else() -> None:
@@ -40,6 +55,12 @@ def test_production_needs_servers_and_a_secret_and_nothing_else() -> None:
         ("KEY_ENCRYPTION_SECRET", "", "is required in production"),
         ("KEY_ENCRYPTION_SECRET", "demo-key-encryption-secret", "is the demo value"),
         ("KEY_ENCRYPTION_SECRET", "x" * 31, "at least 32 characters"),
+        ("NOTIFICATION_SECRET", "", "is required in production"),
+        ("NOTIFICATION_SECRET", "demo-notification-secret", "is the demo value"),
+        ("SERVICE_CLIENTS", "", "is required in production"),
+        ("SERVICE_CLIENTS", "task-service:demo-task-service-client-secret", "is the demo value"),
+        ("SERVICE_CLIENTS", "task-service:short", "at least 32 characters"),
+        ("REDIS_URL", "", "preferences that another one changed"),
         ("PASSWORD_MINIMUM", "7", "passwords need at least 8 characters"),
         ("ARGON2_MEMORY_KIB", "1024", "cheap to guess"),
         ("ARGON2_PASSES", "1", "cheap to guess"),
@@ -53,6 +74,45 @@ def test_production_refuses_what_is_unsafe(name: str, value: str, problem: str) 
     (told,) = problems(PRODUCTION | {name: value})
 
     assert problem in told
+
+
+@pytest.mark.parametrize(
+    ("secret", "problem"),
+    [
+        ("", "JWT_SECRET is required in production."),
+        ("x" * 31, "JWT_SECRET must have at least 32 characters in production."),
+        (DEMO_SECRET, "JWT_SECRET is the demo value, which everybody knows; production needs its own."),
+    ],
+)
+def test_production_signs_with_no_secret_that_can_be_guessed(secret: str, problem: str) -> None:
+    assert problems(PRODUCTION | {"JWT_ALGORITHM": "HS256", "JWT_SECRET": secret}) == [problem]
+
+
+def test_a_secret_to_sign_with_is_long_in_a_demo_as_well() -> None:
+    assert problems({"JWT_ALGORITHM": "HS256", "JWT_SECRET": "x" * 31}) == [
+        "JWT_SECRET needs at least 32 bytes with HS256."
+    ]
+
+
+def test_tokens_are_signed_with_keys_unless_a_secret_is_asked_for() -> None:
+    keys = Settings.read(PRODUCTION | {"JWT_SECRET": "x"}).runtime
+    secret = Settings.read(PRODUCTION | {"JWT_ALGORITHM": "HS256", "JWT_SECRET": "x" * 32}).runtime
+
+    assert (keys.token_algorithm, keys.token_secret) == ("RS256", None)
+    assert (secret.token_algorithm, secret.token_secret) == ("HS256", "x" * 32)
+    assert problems({"JWT_ALGORITHM": "none"}) == ["JWT_ALGORITHM must be one of RS256, HS256, not 'none'."]
+
+
+def test_a_single_process_may_remember_preferences_by_itself() -> None:
+    settings = Settings.read(PRODUCTION | {"REDIS_URL": "", "WEB_PROCESSES": "1"})
+
+    assert settings.redis_url is None
+
+
+def test_what_is_no_network_is_told() -> None:
+    (told,) = problems({"TRUSTED_PROXIES": "10.0.0.0/8, gateway"})
+
+    assert told == "TRUSTED_PROXIES holds 'gateway', which is no network like 10.0.0.0/8."
 
 
 def test_a_demo_may_be_unsafe() -> None:
@@ -75,9 +135,10 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
     told = problems(wrong)
 
-    for name in wrong.keys() - {"STEWARD_PROFILE", *SERVERS} | {"KEY_ENCRYPTION_SECRET"}:
+    missing = {"KEY_ENCRYPTION_SECRET", "NOTIFICATION_SECRET", "SERVICE_CLIENTS"}
+    for name in wrong.keys() - {"STEWARD_PROFILE", *SERVERS} | missing:
         assert [problem for problem in told if problem.startswith(name)], f"Nothing is said of {name}."
-    assert len(told) == 7
+    assert len(told) == 9
 
 
 def test_a_profile_nobody_knows_is_treated_as_production() -> None:
@@ -86,4 +147,6 @@ def test_a_profile_nobody_knows_is_treated_as_production() -> None:
     assert told == [
         "STEWARD_PROFILE must be demo or production, not 'staging'.",
         "KEY_ENCRYPTION_SECRET is required in production.",
+        "NOTIFICATION_SECRET is required in production.",
+        "SERVICE_CLIENTS is required in production.",
     ]

@@ -8,7 +8,10 @@ from uuid import UUID
 
 import event_contracts as contracts
 from service_chassis.messaging.envelope import Event, Outgoing
-from user_service.model.user import Reason, Signal, Status
+from user_service.model.account import Account
+from user_service.model.membership import AccountRole, Membership
+from user_service.model.notification import Channel, Notification
+from user_service.model.user import Reason, Signal, Status, User
 
 
 def user_registered(user: Any) -> Outgoing:
@@ -56,6 +59,73 @@ def activity_recorded(user_id: UUID, signal: Signal, at: datetime) -> Outgoing:
 
 def watermark(as_of: datetime) -> Outgoing:
     return Outgoing(contracts.UserWatermark(as_of=as_of))
+
+
+def user_updated(user: User) -> Outgoing:
+    return Outgoing(contracts.UserUpdated(**_state(user), email=user.email, name=user.name), version=user.version)
+
+
+def user_purged(user: User, at: datetime, run_id: UUID | None = None) -> Outgoing:
+    return Outgoing(contracts.UserPurged(user_id=user.id, purged_at=at, run_id=run_id), version=user.version)
+
+
+def account_created(account: Account) -> Outgoing:
+    return Outgoing(contracts.AccountCreated(**_account(account)), version=account.version)
+
+
+def account_updated(account: Account) -> Outgoing:
+    return Outgoing(contracts.AccountUpdated(**_account(account)), version=account.version)
+
+
+def account_deleted(account: Account, at: datetime) -> Outgoing:
+    return Outgoing(contracts.AccountDeleted(account_id=account.id, deleted_at=at), version=account.version)
+
+
+def membership_granted(membership: Membership) -> Outgoing:
+    event = contracts.MembershipGranted(
+        account_id=membership.account_id,
+        user_id=membership.user_id,
+        role=1 if membership.role == AccountRole.ADMIN else 2,
+        granted_at=membership.granted_at,
+    )
+    return Outgoing(event, version=membership.version)
+
+
+def membership_revoked(membership: Membership, at: datetime) -> Outgoing:
+    event = contracts.MembershipRevoked(account_id=membership.account_id, user_id=membership.user_id, revoked_at=at)
+    return Outgoing(event, version=membership.version)
+
+
+def notification_ready(
+    notification: Notification, recipient: str, name: str, *, sealed_variables: str | None = None
+) -> Outgoing:
+    event = contracts.NotificationReady(
+        notification_id=notification.id,
+        user_id=notification.user_id,
+        channel="push" if notification.channel == Channel.PUSH else "email",
+        template_code=notification.template_code,
+        recipient=recipient,
+        name=name,
+        variables=notification.variables,
+        sealed_variables=sealed_variables,
+        priority=notification.priority,
+        request_id=notification.request_id,
+        metadata=notification.details,
+        requested_at=notification.created_at,
+    )
+    return Outgoing(event)
+
+
+def _account(account: Account) -> dict[str, Any]:
+    return {
+        "account_id": account.id,
+        "name": account.name,
+        "website": account.website,
+        "token_hash": account.token_hash,
+        "previous_token_hash": account.previous_token_hash,
+        "previous_token_until": account.previous_token_until,
+        "created_at": account.created_at,
+    }
 
 
 def _state(user: Any) -> dict[str, Any]:

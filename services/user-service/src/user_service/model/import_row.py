@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service_chassis.ids import uuid7
-from user_service.model.errors import InvalidEmail
+from user_service.model.errors import InvalidEmail, InvalidUsername
 from user_service.model.passwords import is_known_hash
-from user_service.model.user import NAME_LIMIT, Role, Status, normalised_email
+from user_service.model.user import NAME_LIMIT, Role, Status, normalised_email, normalised_username
 
-COLUMNS = ("email", "name", "role", "created_at", "last_login_at", "is_active", "password_hash")
+COLUMNS = ("email", "username", "name", "role", "created_at", "last_login_at", "is_active", "password_hash")
 TRUE = {"", "1", "true", "t", "yes", "y"}
 FALSE = {"0", "false", "f", "no", "n"}
 
@@ -53,6 +53,7 @@ def user_row(values: Mapping[str, str], now: datetime) -> dict[str, Any]:
     return {
         "id": uuid7(),
         "email": _email(values.get("email", "")),
+        "username": _username(values.get("username", "")),
         "name": _name(values.get("name", "")),
         "role": _role(values.get("role", "")),
         "status": (Status.ACTIVE if active else Status.DEACTIVATED).value,
@@ -64,6 +65,7 @@ def user_row(values: Mapping[str, str], now: datetime) -> dict[str, Any]:
         "deactivated_at": None if active else now,
         "deactivation_reason": None,
         "deactivated_by_run": None,
+        "email_verified_at": registered_at,
         "version": 1,
     }
 
@@ -75,6 +77,13 @@ def _email(value: str) -> str:
         return normalised_email(value)
     except InvalidEmail:
         raise Rejected(f"{value[:80]!r} is no e-mail address.") from None
+
+
+def _username(value: str) -> str | None:
+    try:
+        return normalised_username(value) if value else None
+    except InvalidUsername:
+        raise Rejected(f"{value[:80]!r} is no username.") from None
 
 
 def _name(value: str) -> str:

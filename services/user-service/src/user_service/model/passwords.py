@@ -6,6 +6,8 @@ Hashing is slow on purpose, so a bounded number run at a time; who finds no plac
 import base64
 import hashlib
 import hmac
+import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,14 +17,25 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from service_chassis.errors import Unavailable
+from user_service.model.password_policy import normalised
 
 DJANGO_PBKDF2 = "pbkdf2_sha256$"
 DJANGO_ARGON2 = "argon2$"
 DJANGO_BCRYPT = "bcrypt$"
 DJANGO_BCRYPT_SHA256 = "bcrypt_sha256$"
 ARGON2 = "$argon2"
-BCRYPT = ("$2a$", "$2b$", "$2y$")
-KNOWN = (DJANGO_PBKDF2, DJANGO_ARGON2, DJANGO_BCRYPT, DJANGO_BCRYPT_SHA256, ARGON2, *BCRYPT)
+COST = re.compile(
+    r"""
+      pbkdf2_sha256\$ (?P<iterations>[0-9]{1,12}) \$
+    | (?:bcrypt(?:_sha256)?\$)? \$2[aby]\$ (?P<rounds>[0-9]{2}) \$
+    | (?:argon2)? \$argon2(?:id|i|d)\$ (?:v=[0-9]{1,3}\$)?
+      m=(?P<memory>[0-9]{1,12}),t=(?P<passes>[0-9]{1,12}),p=(?P<lanes>[0-9]{1,12}) \$
+    """,
+    re.VERBOSE,
+)
+"""How the forms begin that can be checked, with what that costs where the check itself reads it."""
+MOST = {"iterations": 2_000_000, "rounds": 14, "memory": 262_144, "passes": 10, "lanes": 16}
+"""What checking a hash another system made may cost: about a second."""
 
 
 class HashingOverloaded(Unavailable):
@@ -32,10 +45,21 @@ class HashingOverloaded(Unavailable):
 
 
 class Passwords:
-    """Hashes and checks passwords, at most `parallel` at a time, others waiting up to `patience` seconds."""
+    """Hashes and checks passwords, at most `parallel` at a time, others waiting up to `patience` seconds.
 
-    def __init__(self, *, memory_kib: int, passes: int, parallel: int = 4, patience: float = 2.0) -> None:
-        self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
+    More at a time than there are cores would only take the caches away from each other.
+    """
+
+    def __init__(
+        self,
+        *,
+        memory_kib: int,
+        passes: int,
+        parallel: int = os.cpu_count() or 1,
+        patience: float = 2.0,
+        hasher: type[PasswordHasher] = PasswordHasher,
+    ) -> None:
+        self._hasher = hasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
         self._places = threading.BoundedSemaphore(parallel)
         self._patience = patience
         self._decoy = self._hasher.hash("nobody has this password")
@@ -43,18 +67,21 @@ class Passwords:
     def hash(self, password: str) -> str:
         """Return a new hash. Raises HashingOverloaded."""
         with self._place():
-            return self._hasher.hash(password)
+            return self._hasher.hash(normalised(password))
 
     def matches(self, password: str, stored: str | None) -> bool:
         """Say whether a password is the stored one; without a stored one it takes as long to say no.
 
         Raises HashingOverloaded.
         """
+        # Who brought the hash along may have taken the characters as they came.
+        forms = dict.fromkeys((normalised(password), password))
         with self._place():
             if stored is None:
-                self._argon2(password, self._decoy)
+                for form in forms:
+                    self._argon2(form, self._decoy)
                 return False
-            return self._check(password, stored)
+            return any(self._check(form, stored) for form in forms)
 
     def is_outdated(self, stored: str) -> bool:
         """Say whether a hash is foreign or cheaper than ours, and should be made anew at the next sign-in."""
@@ -86,8 +113,9 @@ class Passwords:
 
 
 def is_known_hash(stored: str) -> bool:
-    """Say whether a hash has a form that can be checked."""
-    return stored.startswith(KNOWN)
+    """Say whether a hash has a form that can be checked, at a cost that one sign-in may have."""
+    cost = COST.match(stored)
+    return cost is not None and all(int(cost[name] or 0) <= most for name, most in MOST.items())
 
 
 def _pbkdf2(password: str, stored: str) -> bool:

@@ -20,7 +20,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service_chassis.database import UtcDateTime
 from service_chassis.ids import uuid7
 from service_chassis.messaging.tables import Sequence
+from user_service.model.device import ANYWHERE, Client
 from user_service.model.errors import InvalidRefreshToken
+from user_service.model.secret import Secret
 from user_service.model.tables import Entity
 
 
@@ -36,6 +38,10 @@ class Session(Entity):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     end_reason: Mapped[str | None] = mapped_column(Text)
+    token_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Of a session that an opaque token stands for."""
+    address: Mapped[str | None] = mapped_column(Text)
+    user_agent: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
         Index(
@@ -44,10 +50,24 @@ class Session(Entity):
             postgresql_where=text("ended_at IS NULL"),
             sqlite_where=text("ended_at IS NULL"),
         ),
+        Index(
+            "sessions_opaque",
+            "token_hash",
+            unique=True,
+            postgresql_where=text("token_hash IS NOT NULL"),
+            sqlite_where=text("token_hash IS NOT NULL"),
+        ),
+        Index(
+            "sessions_ended",
+            "ended_at",
+            postgresql_where=text("ended_at IS NOT NULL"),
+            sqlite_where=text("ended_at IS NOT NULL"),
+        ),
+        Index("sessions_expiry", "expires_at"),
     )
 
     @classmethod
-    def start(cls, user_id: UUID, *, at: datetime, lifetime: timedelta) -> Self:
+    def start(cls, user_id: UUID, client: Client = ANYWHERE, *, at: datetime, lifetime: timedelta) -> Self:
         return cls(
             id=uuid7(),
             user_id=user_id,
@@ -56,7 +76,20 @@ class Session(Entity):
             created_at=at,
             rotated_at=at,
             expires_at=at + lifetime,
+            address=client.address,
+            user_agent=client.user_agent,
         )
+
+    @classmethod
+    def opaque(cls, user_id: UUID, secret: Secret, client: Client, *, at: datetime, lifetime: timedelta) -> Self:
+        """Return a session that an opaque token stands for; it has no refresh tokens."""
+        session = cls.start(user_id, client, at=at, lifetime=lifetime)
+        session.token_hash = secret.digest
+        return session
+
+    @property
+    def kind(self) -> str:
+        return "refresh" if self.token_hash is None else "opaque"
 
     def is_live(self, *, at: datetime) -> bool:
         return self.ended_at is None and at < self.expires_at
@@ -71,6 +104,8 @@ class Revocation(Entity):
     session_id: Mapped[UUID] = mapped_column(Uuid)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (Index("revocations_expiry", "expires_at"),)
 
 
 @dataclass(frozen=True, slots=True)

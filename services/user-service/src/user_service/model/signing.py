@@ -2,6 +2,7 @@
 
 import json
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -17,10 +18,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from service_chassis.database import Json, UtcDateTime
 from service_chassis.ids import uuid7
+from user_service.model.service_client import ServiceClient
 from user_service.model.tables import Entity
 from user_service.model.user import User
 
 ALGORITHM = "RS256"
+"""Of the keys kept here; tokens may be signed with a shared secret instead."""
 TOKEN_TYPE = "at+jwt"  # noqa: S105  # The JOSE header of an access token (RFC 9068).
 
 
@@ -64,27 +67,44 @@ class TokenRules:
 
     issuer: str
     audience: str
+    algorithm: str
     lifetime: timedelta
 
 
-def access_token(
-    user: User, session_id: UUID, key: tuple[str, rsa.RSAPrivateKey], rules: TokenRules, now: datetime
-) -> str:
-    """Return a signed access token (RFC 9068) for a session of a user."""
-    kid, private = key
-    claims = {
-        "iss": rules.issuer,
-        "aud": rules.audience,
+def user_claims(user: User, session_id: UUID) -> dict[str, str]:
+    """Return what a token says of a session of a user."""
+    return {
         "sub": str(user.id),
         "client_id": "steward",
         "kind": "user",
-        "iat": now,
-        "exp": now + rules.lifetime,
-        "jti": str(uuid7()),
         "sid": str(session_id),
         "role": user.role,
     }
-    return jwt.encode(claims, private, ALGORITHM, headers={"kid": kid, "typ": TOKEN_TYPE})
+
+
+def service_claims(client: ServiceClient) -> dict[str, str]:
+    """Return what a token says of a service that calls in its own name."""
+    return {"sub": str(client.id), "client_id": client.client_id, "kind": "service"}
+
+
+def access_token(
+    claims: Mapping[str, str],
+    key: tuple[str, rsa.RSAPrivateKey | str],
+    rules: TokenRules,
+    *,
+    at: datetime,
+    lifetime: timedelta,
+) -> str:
+    """Return a signed access token (RFC 9068)."""
+    kid, private = key
+    same = {
+        "iss": rules.issuer,
+        "aud": rules.audience,
+        "iat": at,
+        "exp": at + lifetime,
+        "jti": str(uuid7()),
+    }
+    return jwt.encode({**same, **claims}, private, rules.algorithm, headers={"kid": kid, "typ": TOKEN_TYPE})
 
 
 def derived_key(secret: str, purpose: str) -> bytes:

@@ -12,13 +12,23 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service_chassis.database import UtcDateTime
 from service_chassis.ids import uuid7
 from service_chassis.messaging.tables import Sequence
-from user_service.model.errors import AlreadyActive, AlreadyDeactivated, InvalidEmail
+from user_service.model.errors import (
+    AlreadyActive,
+    AlreadyDeactivated,
+    AlreadyPurged,
+    InvalidEmail,
+    InvalidUsername,
+)
 from user_service.model.tables import Entity
 
 UNUSABLE = r"@\s,;<>\"\x00-\x1f\x7f"
 EMAIL = re.compile(rf"[^{UNUSABLE}]+@[^{UNUSABLE}.]+(\.[^{UNUSABLE}.]+)*")
 EMAIL_LIMIT = 254
+USERNAME_LIMIT = 150
+USERNAME = re.compile(rf"[a-z0-9._+-]{{1,{USERNAME_LIMIT}}}")
 NAME_LIMIT = 200
+NO_HOME = 0
+"""Instead of a user's own account where that is gone; none at all means that there never was one."""
 
 
 class Role(StrEnum):
@@ -59,6 +69,13 @@ class User(Entity):
     __tablename__ = "users"
     __table_args__ = (
         Index("users_admins", "number", postgresql_where=text("role = 'admin'"), sqlite_where=text("role = 'admin'")),
+        Index(
+            "users_username",
+            "username",
+            unique=True,
+            postgresql_where=text("username IS NOT NULL"),
+            sqlite_where=text("username IS NOT NULL"),
+        ),
     )
 
     number: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=True)
@@ -75,14 +92,21 @@ class User(Entity):
     deactivated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     deactivation_reason: Mapped[str | None] = mapped_column(Text)
     deactivated_by_run: Mapped[UUID | None] = mapped_column(Uuid)
+    email_verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    push_token: Mapped[str | None] = mapped_column(Text)
+    username: Mapped[str | None] = mapped_column(Text)
+    home: Mapped[int | None] = mapped_column("home_account_id", Sequence)
     version: Mapped[int] = mapped_column(default=1)
 
     @classmethod
-    def register(cls, email: str, name: str, role: Role, password_hash: str | None, *, at: datetime) -> Self:
-        """Return a new active user. Raises InvalidEmail."""
+    def register(
+        cls, email: str, name: str, role: Role, password_hash: str | None, *, at: datetime, username: str | None = None
+    ) -> Self:
+        """Return a new active user. Raises InvalidEmail, InvalidUsername."""
         return cls(
             id=uuid7(),
             email=normalised_email(email),
+            username=None if username is None else normalised_username(username),
             name=name.strip(),
             role=role,
             status=Status.ACTIVE,
@@ -96,6 +120,11 @@ class User(Entity):
     def is_active(self) -> bool:
         return self.status == Status.ACTIVE
 
+    @property
+    def home_account_id(self) -> int | None:
+        """The account that is the user's own, of which the user is a member, if there is one."""
+        return self.home or None
+
     def signs_in(self, *, at: datetime) -> None:
         self.last_login_at = at
         self.is_seen(at=at)
@@ -103,6 +132,47 @@ class User(Entity):
     def is_seen(self, *, at: datetime) -> None:
         """Note activity; it never moves back."""
         self.last_activity_at = max(self.last_activity_at, at)
+
+    def rename(self, name: str) -> bool:
+        """Take another name; False when it is the same."""
+        stripped = name.strip()
+        if stripped == self.name:
+            return False
+        self.name = stripped
+        self.version += 1
+        return True
+
+    def readdress(self, email: str) -> None:
+        """Take another e-mail address. Raises InvalidEmail."""
+        self.email = normalised_email(email)
+        self.email_verified_at = None
+        self.version += 1
+
+    def call(self, username: str | None) -> bool:
+        """Take another username, or none; False when it is the same. Raises InvalidUsername.
+
+        It is no public state: others know users by id.
+        """
+        normalised = None if username is None else normalised_username(username)
+        if normalised == self.username:
+            return False
+        self.username = normalised
+        return True
+
+    def give_role(self, role: Role) -> None:
+        self.role = role
+        self.version += 1
+
+    def purge(self, *, at: datetime) -> None:
+        """Erase what tells who this was; number and id stay, so that what refers to them still does."""
+        if self.status == Status.PURGED:
+            raise AlreadyPurged
+        self.email = f"{self.id.hex}@purged.invalid"
+        self.name = ""
+        self.username = self.password_hash = self.push_token = None
+        self.deactivated_at = self.deactivated_at or at
+        self.status = Status.PURGED
+        self.version += 1
 
     def deactivate(self, reason: Reason, *, at: datetime) -> None:
         """Switch off; nothing is deleted. Raises AlreadyDeactivated."""
@@ -117,6 +187,8 @@ class User(Entity):
         """Switch on again, which counts as activity, so that the next cleanup leaves the user alone."""
         if self.is_active:
             raise AlreadyActive
+        if self.status == Status.PURGED:
+            raise AlreadyPurged
         self.status = Status.ACTIVE
         self.reactivated_at = at
         self.deactivated_at = None
@@ -131,4 +203,12 @@ def normalised_email(email: str) -> str:
     normalised = email.strip().lower()
     if len(normalised) > EMAIL_LIMIT or not EMAIL.fullmatch(normalised):
         raise InvalidEmail
+    return normalised
+
+
+def normalised_username(username: str) -> str:
+    """Return the one spelling of a username, by which nobody's e-mail address is named. Raises InvalidUsername."""
+    normalised = username.strip().lower()
+    if not USERNAME.fullmatch(normalised):
+        raise InvalidUsername
     return normalised

@@ -7,11 +7,15 @@ from user_service.model.user import Signal, User
 from user_service.persistence.unit_of_work import UnitOfWork
 
 HOUR = timedelta(hours=1)
-"""How often refreshes of one user are told to the other services; the truth here is always current."""
+"""How often refreshes of one user are told to the other services."""
+MINUTE = timedelta(minutes=1)
+"""How exactly refreshes are noted here, where everything they decide is counted in days."""
 
 
 def seen(uow: UnitOfWork, user: User, signal: Signal) -> None:
     """Note that a user did something, and tell the others at the first time in each hour of the clock."""
+    if signal is Signal.REFRESH and uow.now - user.last_activity_at < MINUTE:
+        return
     told = uow.now - user.last_activity_at < HOUR and uow.now.hour == user.last_activity_at.hour
     user.is_seen(at=uow.now)
     if signal is Signal.SIGN_IN or not told:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from service_chassis.messaging.envelope import Event, Outgoing
 from user_service.messaging import publications
-from user_service.model.user import Reason, Role, Status
+from user_service.model.user import Reason, Status
 from user_service.persistence.unit_of_work import UnitOfWork
 
 
@@ -18,8 +18,12 @@ def apply_deactivations(uow: UnitOfWork, requests: Iterable[Event], *, tokens_li
     before is answered once more.
     """
     by_member = {(request.data.user_id, request.data.run_id): request for request in requests}
-    rows = uow.users.locked_many({user_id for user_id, _ in by_member})
-    admins = set(uow.users.active_admins()) if any(row.role == Role.ADMIN for row in rows.values()) else set()
+    members = {user_id for user_id, _ in by_member}
+    # In the order of all locks: accounts, admins, other users.
+    uow.accounts.lock_administered_by(members)
+    admins = set(uow.users.active_admins())
+    rows = uow.users.locked_many(members)
+    needed = uow.accounts.sole_admins(members)
     accepted: dict[UUID, UUID] = {}
     answers: list[Outgoing] = []
     refusals: list[Outgoing] = []
@@ -27,7 +31,7 @@ def apply_deactivations(uow: UnitOfWork, requests: Iterable[Event], *, tokens_li
         row = rows.get(user_id)
         if row is not None and row.deactivated_by_run == run_id:
             answers.append(publications.user_was_deactivated_by_run(row, run_id, request))
-        elif reason := "already_inactive" if user_id in accepted else _refusal(row, request.data, admins):
+        elif reason := "already_inactive" if user_id in accepted else _refusal(row, request.data, admins, needed):
             refusals.append(publications.deactivation_refused(user_id, run_id, reason, uow.now, request))
         else:
             accepted[user_id] = run_id
@@ -39,7 +43,7 @@ def apply_deactivations(uow: UnitOfWork, requests: Iterable[Event], *, tokens_li
     uow.publish_all(refusals)
 
 
-def _refusal(row: Any, request: Any, active_admins: set[UUID]) -> str | None:
+def _refusal(row: Any, request: Any, active_admins: set[UUID], needed: set[UUID]) -> str | None:
     if row is None:
         return "unknown_user"
     if row.status != Status.ACTIVE:
@@ -48,7 +52,7 @@ def _refusal(row: Any, request: Any, active_admins: set[UUID]) -> str | None:
         return "exempt_role"
     if row.last_activity_at >= request.cutoff:
         return "active_since_plan"
-    return "last_admin" if active_admins == {row.id} else None
+    return "last_admin" if active_admins == {row.id} or row.id in needed else None
 
 
 def _deactivate(uow: UnitOfWork, user_ids: list[UUID], run_id: UUID, tokens_live: timedelta) -> None:

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
+from uuid import UUID
 
 from service_chassis.unit_of_work import Units
 from user_service.messaging import publications
@@ -48,23 +49,30 @@ def import_users(
     with Rejects(rejects) as rejected, Seen() as seen:
         for batch in _batches(_rows(file, units.clock.now(), seen, rejected, tally)):
             with units.write() as uow:
-                imported = _import(uow, batch)
+                imported, refused = _import(uow, [row for _, row in batch])
+            for record, row in batch:
+                if row["id"] in refused:
+                    rejected.add(record, f"Somebody else has the username {row['username']!r}.")
             tally.imported += imported
-            tally.existing += len(batch) - imported
+            tally.rejected += len(refused)
+            tally.existing += len(batch) - imported - len(refused)
             progress(tally)
             time.sleep(PAUSE)
     return tally
 
 
-def _import(uow: UnitOfWork, batch: list[Row]) -> int:
+def _import(uow: UnitOfWork, batch: list[Row]) -> tuple[int, set[UUID]]:
+    """Insert who is new; return how many those are, and the rows whose username somebody else has."""
     existing = uow.users.existing_emails([row["email"] for row in batch])
     new = [row for row in batch if row["email"] not in existing]
-    numbers = uow.users.insert_all(new)
+    taken = uow.users.existing_usernames([row["username"] for row in new if row["username"] is not None])
+    refused = {row["id"] for row in new if row["username"] in taken}
+    numbers = uow.users.insert_all([row for row in new if row["id"] not in refused])
     uow.publish_all(publications.user_imported(row, numbers[row["id"]]) for row in new if row["id"] in numbers)
-    return len(numbers)
+    return len(numbers), refused
 
 
-def _rows(file: Path, now: datetime, seen: "Seen", rejects: Rejects, tally: Tally) -> Iterator[Row]:
+def _rows(file: Path, now: datetime, seen: "Seen", rejects: Rejects, tally: Tally) -> Iterator[tuple[Record, Row]]:
     with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
         rest = records(stream)
         layout = _layout(rest)
@@ -74,12 +82,12 @@ def _rows(file: Path, now: datetime, seen: "Seen", rejects: Rejects, tally: Tall
             tally.read += 1
             try:
                 row = user_row(layout.values(record.values()), now)
-                seen.add(row["email"], record.line)
+                seen.add(row, record.line)
             except Rejected as reason:
                 tally.rejected += 1
                 rejects.add(record, str(reason))
                 continue
-            yield row
+            yield record, row
 
 
 def _layout(file: Iterator[Record]) -> Layout:
@@ -87,17 +95,17 @@ def _layout(file: Iterator[Record]) -> Layout:
     return Layout.of([] if header is None else header.values())
 
 
-def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
+def _batches(rows: Iterator[tuple[Record, Row]]) -> Iterator[list[tuple[Record, Row]]]:
     while batch := list(islice(rows, ROWS_AT_ONCE)):
         yield batch
 
 
 class Seen:
-    """The addresses of this file, kept in a temporary database so that a file of any size fits."""
+    """The addresses and usernames of this file, kept in a temporary database so that a file of any size fits."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)
-        self._database.execute("CREATE TABLE seen (email TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID")
+        self._database.execute("CREATE TABLE seen (name TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID")
         self._database.execute("BEGIN")
 
     def __enter__(self) -> Self:
@@ -106,9 +114,13 @@ class Seen:
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
         self._database.close()
 
-    def add(self, email: str, line: int) -> None:
-        """Remember an address. Raises Rejected when an earlier line has it."""
-        added = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (email, line))
-        if added.rowcount == 0:
-            first = self._database.execute("SELECT line FROM seen WHERE email = ?", (email,)).fetchone()[0]
-            raise Rejected(f"Line {first} has the same e-mail address.")
+    def add(self, row: Row, line: int) -> None:
+        """Remember a row's address and username, which no address is. Raises Rejected if an earlier line has one."""
+        names = {"e-mail address": row["email"]}
+        if row["username"] is not None:
+            names["username"] = row["username"]
+        for kind, name in names.items():
+            earlier = self._database.execute("SELECT line FROM seen WHERE name = ?", (name,)).fetchone()
+            if earlier is not None:
+                raise Rejected(f"Line {earlier[0]} has the same {kind}.")
+        self._database.executemany("INSERT INTO seen VALUES (?, ?)", [(name, line) for name in names.values()])

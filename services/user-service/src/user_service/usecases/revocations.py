@@ -21,13 +21,17 @@ def feed(uow: UnitOfWork, after: str | None) -> Feed:
     """Return the sessions ended since the last answer, some of them again. Raises InvalidPosition."""
     since = None if after is None else _overlapping(after)
     entries = uow.sessions.revocations(since, uow.now)
-    return Feed([Entry(entry.session_id, entry.expires_at) for entry in entries], uow.now.isoformat())
+    return Feed([Entry(session_id, expires_at) for session_id, expires_at in entries], uow.now.isoformat())
 
 
-def forget(uow: UnitOfWork) -> None:
-    """Delete what no verifier needs any more: entries whose tokens are dead, sessions that are long over."""
-    uow.sessions.forget_revocations(uow.now)
-    uow.sessions.forget_ended(uow.now - timedelta(days=7))
+def forget(uow: UnitOfWork) -> bool:
+    """Delete what no verifier needs any more: entries whose tokens are dead, sessions that are long over.
+
+    A piece of it at a time; say whether there may be more.
+    """
+    more_revocations = uow.sessions.forget_revocations(uow.now)
+    more_sessions = uow.sessions.forget_ended(uow.now - timedelta(days=7))
+    return more_revocations or more_sessions
 
 
 def _overlapping(position: str) -> datetime:

@@ -1,61 +1,138 @@
 """Signing in, staying signed in, signing out."""
 
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, NoReturn
 from uuid import UUID
 
+from service_chassis.logs import Log
 from service_chassis.unit_of_work import Units
 from user_service.messaging import publications
-from user_service.model.errors import InvalidCredentials, InvalidEmail, InvalidRefreshToken, RefreshTokenReused
+from user_service.model.device import ANYWHERE, Client, Devices
+from user_service.model.errors import (
+    EmailNotVerified,
+    InvalidCredentials,
+    InvalidEmail,
+    InvalidRefreshToken,
+    InvalidUsername,
+    RefreshTokenReused,
+    TooManyAttempts,
+)
 from user_service.model.passwords import Passwords
 from user_service.model.session import RefreshToken, Session
-from user_service.model.user import Signal, User, normalised_email
+from user_service.model.user import Signal, Status, User, normalised_email, normalised_username
 from user_service.persistence.unit_of_work import UnitOfWork
-from user_service.usecases import activity
+from user_service.usecases import accounts, activity, throttling
+from user_service.usecases.opaque_tokens import OpaqueToken, hand_out
+from user_service.usecases.throttling import Attempt, Attempts
 from user_service.usecases.tokens import TokenPair, Tokens
 
 GRACE = timedelta(seconds=10)
 """How long a used refresh token still yields the same successor, for parallel requests and lost answers."""
 
 
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What stands between a right password and a session."""
+
+    attempts: Attempts
+    devices: Devices
+    require_verified_email: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A password that was right a moment ago."""
+
+    user_id: UUID
+    stored: str
+    renewed: str | None
+    attempt: Attempt
+
+
 class SignIn:
     """Checks passwords outside any transaction, because hashing is slow and connections are few."""
 
-    def __init__(self, units: Units[UnitOfWork], passwords: Passwords, tokens: Tokens) -> None:
+    def __init__(self, units: Units[UnitOfWork], passwords: Passwords, tokens: Tokens, gate: Gate, log: Log) -> None:
         self._units = units
         self._passwords = passwords
         self._tokens = tokens
+        self._gate = gate
+        self._log = log
 
-    def __call__(self, email: str, password: str) -> TokenPair:
-        """Start a session. An unknown address, a wrong password and an inactive user all raise InvalidCredentials."""
-        user = self._user(email)
-        usable = user is not None and user.is_active
-        stored = user.password_hash if user is not None and usable else None
-        if not self._passwords.matches(password, stored) or user is None or stored is None:
-            raise InvalidCredentials
-        renewed = self._passwords.hash(password) if self._passwords.is_outdated(stored) else None
+    def __call__(self, account: str, password: str, client: Client = ANYWHERE) -> TokenPair:
+        """Start a session for whoever has this e-mail address or username.
+
+        An unknown name, a wrong password and an inactive user all raise InvalidCredentials, and TooManyAttempts
+        alike. Raises EmailNotVerified only to who knows the password.
+        """
+        checked = self._checked(account, password, client)
         self._tokens.keys.at_hand()
         with self._units.write() as uow:
-            return self._start(uow, user.id, checked=stored, renewed=renewed)
+            return self._start(uow, self._let_in(uow, checked), client)
 
-    def _user(self, email: str) -> User | None:
-        try:
-            address = normalised_email(email)
-        except InvalidEmail:
-            return None
+    def for_opaque_token(self, account: str, password: str, client: Client = ANYWHERE) -> OpaqueToken:
+        """Start a session that one token stands for until it is ended; raises the same."""
+        checked = self._checked(account, password, client)
+        with self._units.write() as uow:
+            return hand_out(uow, self._let_in(uow, checked), client, self._tokens)
+
+    def _checked(self, account: str, password: str, client: Client) -> _Checked:
+        account = account.strip().lower()
         with self._units.read() as uow:
-            return uow.users.by_email(address)
+            user = _known(uow, account)
+            # Guesses by username and by address count as one, under the address: two names must not be worth twice the
+            # guesses, and what a success or a reset clears is all there is. A name nobody has counts by itself, and
+            # looks the same. Only who already has both names of somebody can tell from this that they are one's.
+            account = account if user is None else user.email
+            attempt = self._attempt(uow, account, user, client)
+            self._check_throttle(uow, attempt)
+        stored = user.password_hash if user is not None and user.status == Status.ACTIVE else None
+        if not self._passwords.matches(password, stored) or user is None or stored is None:
+            self._refuse(attempt, account)
+        renewed = self._passwords.hash(password) if self._passwords.is_outdated(stored) else None
+        return _Checked(user.id, stored, renewed, attempt)
 
-    def _start(self, uow: UnitOfWork, user_id: UUID, *, checked: str, renewed: str | None) -> TokenPair:
-        user = uow.users.locked(user_id)
-        if not user.is_active or user.password_hash != checked:
+    def _attempt(self, uow: UnitOfWork, account: str, user: Any, client: Client) -> Attempt:
+        device = user and self._gate.devices.recognise(client.device_token, user.id, at=uow.now)
+        if device:
+            return self._gate.attempts.of_device(device)
+        return self._gate.attempts.of_account(account, client)
+
+    def _check_throttle(self, uow: UnitOfWork, attempt: Attempt) -> None:
+        try:
+            throttling.check(uow, attempt)
+        except TooManyAttempts:
+            self._log.warning("authn_login_fail_max", counted_under=sorted(attempt.paces))
+            raise
+
+    def _refuse(self, attempt: Attempt, account: str) -> NoReturn:
+        self._log.warning("authn_login_fail", account=self._gate.attempts.account_key(account))
+        with self._units.write() as uow:
+            throttling.failed(uow, attempt)
+        raise InvalidCredentials
+
+    def _let_in(self, uow: UnitOfWork, checked: _Checked) -> User:
+        user = uow.users.locked(checked.user_id)
+        if not user.is_active or user.password_hash != checked.stored:
             # Deactivated, or given another password, while the password was being checked.
             raise InvalidCredentials
-        if renewed is not None:
-            user.password_hash = renewed
+        throttling.succeeded(uow, checked.attempt)
+        if self._gate.require_verified_email and user.email_verified_at is None:
+            raise EmailNotVerified
+        if checked.renewed is not None:
+            user.password_hash = checked.renewed
+        if user.home is None:
+            accounts.open_home(uow, user, by=str(user.id))
         user.signs_in(at=uow.now)
-        session = uow.sessions.add(Session.start(user.id, at=uow.now, lifetime=self._tokens.refresh_lifetime))
         uow.publish(publications.activity_recorded(user.id, Signal.SIGN_IN, uow.now))
-        return self._tokens.issue(uow, user, session, counter=0)
+        self._log.info("authn_login_success", user_id=str(user.id))
+        return user
+
+    def _start(self, uow: UnitOfWork, user: User, client: Client) -> TokenPair:
+        session = uow.sessions.add(Session.start(user.id, client, at=uow.now, lifetime=self._tokens.lifetimes.refresh))
+        device = self._gate.devices.issue(user.id, at=uow.now)
+        return self._tokens.issue(uow, user, session, counter=0, device_token=device)
 
 
 def refresh(uow: UnitOfWork, presented: str, tokens: Tokens) -> TokenPair:
@@ -70,8 +147,9 @@ def refresh(uow: UnitOfWork, presented: str, tokens: Tokens) -> TokenPair:
         raise InvalidRefreshToken
     # The user before the session, as deactivations do, so that one waits for the other and knows what it did.
     user = uow.users.locked(session.user_id)
-    if not uow.sessions.step(session.id, token.counter, at=uow.now):
-        _check_grace(uow, token, tokens)
+    expires_at = tokens.expiry(session, at=uow.now)
+    if not uow.sessions.step(session.id, token.counter, at=uow.now, expires_at=expires_at):
+        _check_grace(uow, user, token, tokens)
     if not user.is_active:
         raise InvalidRefreshToken
     activity.seen(uow, user, Signal.REFRESH)
@@ -83,11 +161,22 @@ def sign_out(uow: UnitOfWork, session_id: UUID, *, tokens_live: timedelta) -> No
     uow.sessions.end(session_id, reason="logout", at=uow.now, tokens_live=tokens_live)
 
 
-def _check_grace(uow: UnitOfWork, token: RefreshToken, tokens: Tokens) -> None:
+def _known(uow: UnitOfWork, account: str) -> Any:
+    """Return the credentials of whoever has this address or username, or None; it is one query in any case."""
+    try:
+        if "@" in account:
+            return uow.users.credentials(normalised_email(account))
+        return uow.users.credentials_by_username(normalised_username(account))
+    except (InvalidEmail, InvalidUsername):
+        return None
+
+
+def _check_grace(uow: UnitOfWork, user: User, token: RefreshToken, tokens: Tokens) -> None:
     session = uow.sessions.get(token.session_id)
     if session is None or not session.is_live(at=uow.now):
         raise InvalidRefreshToken
     if token.counter + 1 == session.counter and uow.now - session.rotated_at <= GRACE:
         return
     uow.sessions.end(session.id, reason="refresh_token_reused", at=uow.now, tokens_live=tokens.rules.lifetime)
+    uow.record("unknown", "authn_token_reuse", user)
     raise RefreshTokenReused

@@ -1,0 +1,59 @@
+"""Shapes of what people say about themselves, and of what admins change about them."""
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from user_service.http.schemas import PUSH_TOKEN_LIMIT, UserView, text
+from user_service.model.user import EMAIL_LIMIT, NAME_LIMIT, USERNAME_LIMIT, Role
+
+
+class PreferencesView(Schema):
+    email = fields.Boolean(required=True)
+    push = fields.Boolean(required=True)
+
+
+class ProfileView(UserView):
+    push_token = fields.String(required=True, allow_none=True)
+    preferences = fields.Nested(PreferencesView, required=True)
+
+
+class _Changes(Schema):
+    """A body of which nothing is required, but something has to be there."""
+
+    @validates_schema
+    def _check_anything(self, data: dict[str, Any], **_: Any) -> None:
+        if not data:
+            raise ValidationError(f"Name one of {', '.join(self.fields)}.")
+
+
+class ProfileBody(_Changes):
+    name = fields.String(validate=text(NAME_LIMIT))
+    push_token = fields.String(allow_none=True, validate=text(PUSH_TOKEN_LIMIT))
+
+
+class PreferenceChangesBody(_Changes):
+    email = fields.Boolean()
+    push = fields.Boolean()
+
+
+class UserChangesBody(_Changes):
+    name = fields.String(validate=text(NAME_LIMIT))
+    email = fields.String(validate=text(EMAIL_LIMIT, shortest=3))
+    username = fields.String(
+        allow_none=True, validate=text(USERNAME_LIMIT, shortest=1), metadata={"description": "Null for none."}
+    )
+    role = fields.String(validate=validate.OneOf([role.value for role in Role]))
+
+
+class ExportView(Schema):
+    """One user's data by subject; what a row holds is what the service keeps."""
+
+    exported_at = fields.DateTime(required=True)
+    user = fields.Dict(required=True)
+    preferences = fields.Dict(required=True)
+    memberships = fields.List(fields.Dict(), required=True)
+    invitations = fields.List(fields.Dict(), required=True)
+    sessions = fields.List(fields.Dict(), required=True)
+    notifications = fields.List(fields.Dict(), required=True)
+    history = fields.List(fields.Dict(), required=True)

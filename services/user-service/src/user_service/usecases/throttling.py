@@ -1,0 +1,108 @@
+"""Guesses are counted, and slow down whoever makes many; nobody learns from it whether there is anything to guess."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_address, ip_network
+from uuid import UUID
+
+from user_service.model.device import Client
+from user_service.model.errors import TooManyAttempts
+from user_service.model.throttle import ACCOUNT, ADDRESS, REGISTRATION, Pace
+from user_service.persistence.unit_of_work import UnitOfWork
+
+NETWORK_V6 = 64
+"""Bits of an IPv6 address that name a network; whoever has one has all addresses in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One guess: what it is counted under, and which of that a success clears."""
+
+    paces: Mapping[str, Pace]
+    cleared: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Tells what an attempt is counted under: keyed hashes, so that the rows do not say who was tried."""
+
+    key: bytes
+
+    def of_account(self, account: str, client: Client) -> Attempt:
+        """Return a guess at an account, by whatever name it was called and whether or not it exists."""
+        account_key = self.account_key(account)
+        return Attempt({account_key: ACCOUNT, **self._of_address(client)}, frozenset({account_key}))
+
+    def of_device(self, device: str) -> Attempt:
+        """Return a guess made on a device the user is known on, which the failures of others do not slow down."""
+        device_key = self._hashed("device", device)
+        return Attempt({device_key: ACCOUNT}, frozenset({device_key}))
+
+    def of_user(self, user_id: UUID) -> Attempt:
+        """Return a guess at the password of somebody who is signed in."""
+        user_key = self._hashed("user", str(user_id))
+        return Attempt({user_key: ACCOUNT}, frozenset({user_key}))
+
+    def of_address(self, purpose: str, client: Client) -> Attempt:
+        """Return something that is counted by where it comes from alone, apart from other purposes."""
+        return Attempt(self._of_address(client, purpose), frozenset())
+
+    def of_registration(self, client: Client) -> Attempt:
+        """Return a registration, which is counted whatever comes of it."""
+        keys = self._of_address(client, "registrations")
+        return Attempt(dict.fromkeys(keys, REGISTRATION), frozenset())
+
+    def account_key(self, account: str) -> str:
+        return self._hashed("account", account)
+
+    def _of_address(self, client: Client, purpose: str = "address") -> Mapping[str, Pace]:
+        return {} if client.address is None else {self._hashed(purpose, _network(client.address)): ADDRESS}
+
+    def _hashed(self, kind: str, value: str) -> str:
+        message = f"{kind}:{value}".encode(errors="surrogatepass")
+        return f"{kind}:{hmac.digest(self.key, message, hashlib.sha256).hex()}"
+
+
+def check(uow: UnitOfWork, attempt: Attempt) -> set[str]:
+    """Return the keys under which failures are counted, if the attempt may be made. Raises TooManyAttempts."""
+    throttles = uow.throttles.of(attempt.paces.keys())
+    _admit((throttle.blocked_until for throttle in throttles), uow)
+    return {throttle.key for throttle in throttles}
+
+
+def failed(uow: UnitOfWork, attempt: Attempt) -> None:
+    """Count a failure. Raises TooManyAttempts where others failed meanwhile: nobody learns that this one did, too."""
+    throttles = uow.throttles.locked(attempt.paces.keys())
+    _admit((throttle.blocked_until for throttle in throttles), uow)
+    for throttle in throttles:
+        throttle.fails(attempt.paces[throttle.key], at=uow.now)
+
+
+def succeeded(uow: UnitOfWork, attempt: Attempt) -> None:
+    """Forget the failures before a success. Raises TooManyAttempts where others failed meanwhile."""
+    counted = check(uow, attempt) & attempt.cleared
+    if counted:
+        uow.throttles.clear(counted)
+
+
+def forget(uow: UnitOfWork) -> bool:
+    """Delete throttles nobody has to wait for any more; say whether there may be more."""
+    return uow.throttles.forget(uow.now)
+
+
+def _admit(blocked_until: Iterable[datetime], uow: UnitOfWork) -> None:
+    wait = (max(blocked_until, default=uow.now) - uow.now).total_seconds()
+    if wait > 0:
+        raise TooManyAttempts(retry_after=wait)
+
+
+def _network(address: str) -> str:
+    """Return what stands for everybody who shares an address."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((parsed, NETWORK_V6), strict=False)) if parsed.version == 6 else str(parsed)
