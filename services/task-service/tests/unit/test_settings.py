@@ -1,0 +1,32 @@
+import pytest
+
+from service_chassis.settings import SettingsError
+from task_service.config import Settings
+
+PRODUCTION = {
+    "STEWARD_PROFILE": "production",
+    "DATABASE_URL": "postgresql://task_service:secret@database/steward",
+    "TASK_SERVICE_SECRET": "a long secret of this installation only",
+    "TASK_SERVICE_CLIENT_SECRET": "a long secret that user-service shares",
+}
+
+
+def test_production_needs_a_database_and_two_secrets_and_nothing_else() -> None:
+    assert Settings.read(PRODUCTION).client_secret == PRODUCTION["TASK_SERVICE_CLIENT_SECRET"]
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("", "is required in production"),
+        ("demo-task-service-client-secret", "is the demo value"),
+        ("x" * 31, "at least 32 characters"),
+    ],
+)
+def test_production_calls_user_service_with_no_secret_that_others_know(value: str, problem: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.read(PRODUCTION | {"TASK_SERVICE_CLIENT_SECRET": value})
+
+    (told,) = raised.value.problems
+    assert told.startswith("TASK_SERVICE_CLIENT_SECRET")
+    assert problem in told
