@@ -1,37 +1,33 @@
 """cleanup-service over the database of a test, and what it hears of user-service."""
 
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 import cleanup_service
 import event_contracts as contracts
-from cleanup_service.bootstrap import bootstrap
+from cleanup_service.bootstrap import bootstrap as make_service
 from cleanup_service.config import Settings
 from cleanup_service.http.cleanup import cleanup
 from cleanup_service.http.reports import reports
 from cleanup_service.model.policy import Policy
 from cleanup_service.parts import Parts
 from cleanup_service.persistence.unit_of_work import UnitOfWork
-from event_contracts import Contract
 from service_chassis.clock import ManualClock
 from service_chassis.database import Database
 from service_chassis.ids import uuid7
-from service_chassis.messaging import failures, outbox
-from service_chassis.messaging.envelope import Event, Outgoing, batched, decoded, encoded_batch, received
-from service_chassis.service import Service
-from service_chassis.testing.conformance.backbone import delivery
+from service_chassis.messaging.envelope import Event, Outgoing
+from service_chassis.testing.service import Bootstrap, Hear, Published
 from service_chassis.testing.web import Trial
-from service_chassis.unit_of_work import Units
 
-Hear = Callable[[Sequence[Outgoing]], None]
-Published = Callable[[type[Contract]], list[Event]]
+
+@pytest.fixture
+def bootstrap() -> Bootstrap:
+    return make_service
 
 
 @pytest.fixture(scope="session")
@@ -40,60 +36,9 @@ def migrations() -> Path:
 
 
 @pytest.fixture
-def env(database_url: str, tmp_path: Path) -> dict[str, str]:
-    return {"DATABASE_URL": database_url, "BROKER_URL": f"sqlite:///{tmp_path}/broker.db", "LOG_LEVEL": "ERROR"}
-
-
-@pytest.fixture
 def policy() -> Policy:
     """Thirty days, admins exempt, no safety breaker: what the demo profile says."""
     return Settings.read({}).policy
-
-
-@pytest.fixture
-def service(env: dict[str, str], clock: ManualClock) -> Iterator[Service]:
-    stop = threading.Event()
-    service = bootstrap(env, CollectorRegistry(), stop, clock=clock)
-    yield service
-    stop.set()
-    service.close()
-
-
-@pytest.fixture
-def units(service: Service) -> Units[UnitOfWork]:
-    return service.units
-
-
-@pytest.fixture
-def hear(service: Service, units: Units[UnitOfWork], clock: ManualClock) -> Iterator[Hear]:
-    """Hands events to the consumer of a worker, those of one type as one message; every one has to succeed."""
-    worker = service.make_worker()
-
-    def hear(events: Sequence[Outgoing]) -> None:
-        worker.consumer.handle([delivery(encoded_batch(batch, clock.now())) for batch in batched(events)])
-        with units.read() as uow:
-            assert failures.listed(uow.session, failures.Filter(), state=failures.RETRYING) == []
-            assert failures.listed(uow.session, failures.Filter()) == []
-
-    yield hear
-    worker._parts.broker.close()
-
-
-@pytest.fixture
-def published(units: Units[UnitOfWork]) -> Published:
-    """Returns the events of a type in the outbox as a consumer reads them, which checks them against the contract."""
-
-    def published(contract: type[Contract]) -> list[Event]:
-        with units.read() as uow:
-            messages = [message for _, message in outbox.pending(uow.session, 10_000)]
-        chosen = [message for message in messages if message.routing_key == contract.type]
-        return [
-            received(envelope, contract)
-            for message in chosen
-            for envelope in decoded(message.content_type, message.body)
-        ]
-
-    return published
 
 
 @pytest.fixture

@@ -64,4 +64,4 @@ def test_every_event_is_what_its_contract_says(units: Units[UnitOfWork]) -> None
             assert (event.version is not None) == (contract.kind == contracts.Kind.STATE)
             assert event.subject == event.data.subject
             seen[contract] = seen.get(contract, 0) + 1
-    assert seen == {contracts.DeactivationRequested: 3, contracts.RunCompleted: 3}
+    assert seen == {contracts.RunStarted: 2, contracts.DeactivationRequested: 3, contracts.RunCompleted: 3}

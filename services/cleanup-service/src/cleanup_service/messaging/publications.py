@@ -8,6 +8,17 @@ from cleanup_service.model.run import Run
 from service_chassis.messaging.envelope import Outgoing
 
 
+def run_started(run: Run) -> Outgoing:
+    return Outgoing(
+        contracts.RunStarted(
+            run_id=run.id,
+            trigger=run.trigger,  # type: ignore[arg-type]  # one of the two triggers
+            requested_by=run.requested_by,
+            started_at=run.started_at,
+        )
+    )
+
+
 def deactivation_requested(run: Run, user_id: UUID, at: datetime) -> Outgoing:
     return Outgoing(
         contracts.DeactivationRequested(

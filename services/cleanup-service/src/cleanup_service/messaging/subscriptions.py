@@ -17,7 +17,7 @@ def subscriptions() -> Subscriptions:
             on_batch(contracts.UserDeactivationRefused, _refused),
             on_batch(contracts.UserActivityRecorded, _learn_activity),
             on(contracts.UserPurged, _forget),
-            on(contracts.UserWatermark, _advance_watermark),
+            on_batch(contracts.UserWatermark, _advance_watermark),
         ],
         contracts.CATALOGUE,
     )
@@ -44,5 +44,5 @@ def _forget(event: Event, uow: UnitOfWork) -> None:
     projection.forget(uow, event)
 
 
-def _advance_watermark(event: Event, uow: UnitOfWork) -> None:
-    projection.advance_watermark(uow, event)
+def _advance_watermark(events: list[Event], uow: UnitOfWork) -> None:
+    projection.advance_watermark(uow, events)

@@ -28,9 +28,10 @@ def forget(uow: UnitOfWork, event: Event) -> None:
     uow.known_users.purge(event.data.user_id, event.version or 0, event.data.purged_at)
 
 
-def advance_watermark(uow: UnitOfWork, event: Event) -> None:
+def advance_watermark(uow: UnitOfWork, events: Iterable[Event]) -> None:
     """Note how far user-service has told us."""
-    uow.known_users.advance_watermark(event.source, event.data.as_of)
+    for event in events:
+        uow.known_users.advance_watermark(event.source, event.data.as_of)
 
 
 def _state(event: Event) -> dict[str, Any]:

@@ -32,6 +32,7 @@ def start(
     ids = correlation.current() or correlation.fresh()
     run = Run.start(policy, trigger, ids.correlation_id, at=uow.now, requested_by=requested_by)
     run.expect_up_to = expect_up_to
+    uow.publish(publications.run_started(run))
     return uow.runs.add(run)
 
 
