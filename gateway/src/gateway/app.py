@@ -15,8 +15,11 @@ from gateway.cors import Cors
 from gateway.forwarding import Forwarder
 from gateway.health import Health
 from gateway.identity import Identity
+from gateway.opaque import Exchange
 from gateway.openapi import Description
 from gateway.operations import Operations
+from gateway.proxies import Proxies
+from gateway.routes import USER
 from gateway.routing import RouteTable, Target
 from gateway.throttle import Throttle
 from gateway.upstream import Upstream
@@ -44,7 +47,8 @@ def make_app(parts: Parts) -> web.Application:
     """Return the application, for one event loop."""
     cors = Cors(parts.settings.cors_origins)
     throttle = Throttle(parts.settings.rate_limit, parts.settings.redis_url)
-    steps = (parts.observation, parts.flow, throttle, cors)
+    proxies = Proxies(parts.settings.trusted_proxies)
+    steps = (parts.observation, parts.flow, proxies, throttle, cors)
     app = web.Application(
         middlewares=[step.middleware for step in steps],
         handler_args={
@@ -89,7 +93,8 @@ class Edge:
     def __init__(self, parts: Parts, session: aiohttp.ClientSession) -> None:
         settings = parts.settings
         self._table = parts.table
-        self._guard = Guard(parts.identity.verifier, parts.identity.revocations)
+        exchange = Exchange(session, settings.services[USER])
+        self._guard = Guard(parts.identity.verifier, parts.identity.revocations, exchange)
         self._forwarder = Forwarder(parts.upstreams, session, settings.deadline, settings.body_limit)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -97,8 +102,8 @@ class Edge:
         target = Target.parse(request.raw_path)
         route = self._table.find(request.method, target)
         request[ROUTE] = route.path
-        await self._guard.admit(request, route)
-        return await self._forwarder.forward(request, route, target)
+        access_token = await self._guard.admit(request, route)
+        return await self._forwarder.forward(request, route, target, access_token)
 
 
 async def _not_yet(_: web.Request) -> None:

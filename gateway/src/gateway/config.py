@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
+from gateway.proxies import Network
 from gateway.routes import CLEANUP, DELIVERY, TASK, USER
-from service_chassis.settings import MINIMUM_SECRET_LENGTH, Environment
+from service_chassis.settings import Environment
+from service_chassis.tokens.settings import SHARED_ALGORITHM, shared_secret
 
-SYMMETRIC = "HS256"
 LONGEST_GRACE = timedelta(seconds=5)
-ALGORITHMS = ("RS256", "ES256", "EdDSA", SYMMETRIC)
+ALGORITHMS = ("RS256", "ES256", "EdDSA", SHARED_ALGORITHM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Settings:
     body_limit: int
     rate_limit: int
     """Requests per second and address; 0 is no limit."""
+    trusted_proxies: tuple[Network, ...]
+    """Proxies in front, which are believed where a request comes from."""
     redis_url: str | None
     cors_origins: frozenset[str]
     breaker_failures: int
@@ -48,10 +52,11 @@ class Settings:
             token_algorithm=algorithm,
             token_issuer=reader.text("JWT_ISSUER", default="steward"),
             token_audience=reader.text("JWT_AUDIENCE", default="steward"),
-            token_secret=_secret(reader) if algorithm == SYMMETRIC else None,
+            token_secret=shared_secret(reader, algorithm),
             deadline=reader.seconds("GATEWAY_DEADLINE_SECONDS", default=15, minimum=0.1),
             body_limit=reader.integer("GATEWAY_BODY_LIMIT", default=1_048_576, minimum=1),
             rate_limit=reader.integer("GATEWAY_RATE_LIMIT", default=0),
+            trusted_proxies=_networks(reader, "GATEWAY_TRUSTED_PROXIES"),
             redis_url=reader.optional("REDIS_URL"),
             cors_origins=frozenset(reader.words("CORS_ALLOWED_ORIGINS")),
             breaker_failures=reader.integer("GATEWAY_BREAKER_FAILURES", default=5, minimum=1),
@@ -86,15 +91,18 @@ def _is_origin(address: str) -> bool:
     return bool(whole) and not (parts.path or parts.query or parts.fragment or parts.username)
 
 
+def _networks(reader: Environment, name: str) -> tuple[Network, ...]:
+    networks = []
+    for word in reader.words(name):
+        try:
+            networks.append(ip_network(word))
+        except ValueError:
+            reader.problems.append(f"{name} holds {word!r}, which is no network like 10.0.0.0/8.")
+    return tuple(networks)
+
+
 def _drain_grace(reader: Environment) -> timedelta:
     grace = reader.seconds("GATEWAY_DRAIN_SECONDS", default=0 if reader.demo else 5)
     if grace > LONGEST_GRACE:
         reader.problems.append(f"GATEWAY_DRAIN_SECONDS must be at most {LONGEST_GRACE.total_seconds():g} seconds.")
     return grace
-
-
-def _secret(reader: Environment) -> str:
-    secret = reader.text("JWT_SECRET")
-    if len(secret.encode()) < MINIMUM_SECRET_LENGTH:
-        reader.problems.append(f"JWT_SECRET needs at least {MINIMUM_SECRET_LENGTH} bytes with HS256.")
-    return secret

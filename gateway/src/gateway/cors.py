@@ -7,7 +7,7 @@ from gateway.routes import METHODS
 
 ANYBODY = "*"
 OWN_HEADERS = "CL-X-EVENT-ID, CL-X-TOKEN, Idempotency-Key, X-Correlation-ID, X-Request-ID, traceparent"
-ALLOWED_HEADERS = f"Authorization, Content-Type, {OWN_HEADERS}"
+ALLOWED_HEADERS = f"Authorization, Content-Type, X-Requested-With, {OWN_HEADERS}"
 EXPOSED_HEADERS = "Idempotency-Replayed, Link, RateLimit, RateLimit-Policy, Retry-After, X-Correlation-ID"
 PREFLIGHT_SECONDS = "600"
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 import aiohttp
-from aiohttp import web
+from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from gateway import headers
@@ -37,13 +37,18 @@ class Forwarder:
         self._deadline = deadline
         self._body_limit = body_limit
 
-    async def forward(self, request: web.Request, route: Route, target: Target) -> web.StreamResponse:
+    async def forward(
+        self, request: web.Request, route: Route, target: Target, access_token: str | None
+    ) -> web.StreamResponse:
         """Return the service's answer; raises what kept it from coming."""
         upstream = self._upstream(route)
         body = RequestBody(request, route.body_limit or self._body_limit)
         deadline = asyncio.get_running_loop().time() + (route.deadline or self._deadline).total_seconds()
         await body.hold_if_small(deadline)
-        reply = await upstream.exchange(self._session, _call(request, route, target, body, deadline))
+        call = _call(request, route, target, body, deadline)
+        if access_token is not None:
+            call.headers[hdrs.AUTHORIZATION] = f"Bearer {access_token}"
+        reply = await upstream.exchange(self._session, call)
         if reply.body is not None:
             return web.Response(status=reply.status, headers=headers.passed_out(reply.headers), body=reply.body)
         return await _stream(request, reply, deadline)

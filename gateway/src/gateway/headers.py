@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from aiohttp import hdrs, web
 from multidict import CIMultiDict, MultiMapping
 
+from gateway.proxies import ADDRESS, SCHEME
 from service_chassis.aio import HeadersTooLarge
 from service_chassis.correlation import Correlation
 from service_chassis.errors import Invalid
@@ -100,17 +101,12 @@ def _passes(name: str, dropped: frozenset[str]) -> bool:
 def origin(request: web.Request, ids: Correlation) -> Mapping[str, str]:
     """Return what the gateway itself says to the service about where a request comes from."""
     said = {
-        "X-Forwarded-For": address(request),
-        "X-Forwarded-Proto": request.scheme,
+        "X-Forwarded-For": request[ADDRESS],
+        "X-Forwarded-Proto": request[SCHEME],
         "X-Forwarded-Host": request.headers.get(hdrs.HOST, ""),
         "X-Correlation-ID": ids.correlation_id,
     }
     return {**said, "traceparent": ids.traceparent} if ids.traceparent else said
-
-
-def address(request: web.Request) -> str:
-    """Return the client's address; one of IPv4 that came in over a socket for both looks as it always does."""
-    return (request.remote or "unknown").removeprefix("::ffff:")
 
 
 def passed_out(headers: MultiMapping[str]) -> CIMultiDict[str]:

@@ -16,10 +16,16 @@ class NoAnswer(Unavailable):
     """The service does not answer."""
 
 
-async def ask(session: aiohttp.ClientSession, url: str, within: float) -> tuple[int, dict[str, Any]]:
-    """Return status and JSON object of an answer; raises NoAnswer."""
+async def ask(
+    session: aiohttp.ClientSession, url: str, within: float, *, body: Any = None
+) -> tuple[int, dict[str, Any]]:
+    """Return status and JSON object of an answer, to a POST where there is a body; raises NoAnswer."""
+    method, data = ("GET", None) if body is None else ("POST", msgspec.json.encode(body))
     try:
-        async with asyncio.timeout(within), session.get(url, headers=_headers(), allow_redirects=False) as response:
+        async with (
+            asyncio.timeout(within),
+            session.request(method, url, data=data, headers=_headers(), allow_redirects=False) as response,
+        ):
             return response.status, await _object(response)
     except NoAnswer:
         raise

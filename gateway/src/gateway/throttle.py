@@ -7,7 +7,7 @@ from datetime import timedelta
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.headers import address
+from gateway.proxies import ADDRESS
 from service_chassis.aio import refusal
 from service_chassis.errors import TooManyRequests
 from service_chassis.limits import Allowed, Limit, Limiter
@@ -32,7 +32,7 @@ class Throttle:
         if self._limit is None or request.path.rstrip("/") in PROBES:
             return await handler(request)
         try:
-            allowed = await self._hit(self._limit, address(request))
+            allowed = await self._hit(self._limit, request[ADDRESS])
         except TooManyRequests as refused:
             return self._told(refusal(refused), Allowed(0, refused.retry_after or 0))
         response = await handler(request)

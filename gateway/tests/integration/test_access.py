@@ -146,10 +146,10 @@ def test_a_token_that_was_good_a_moment_ago_is_refused_once_it_has_expired(
 
 
 @pytest.mark.parametrize("scheme", ["Token", "token", "TOKEN"])
-def test_an_opaque_token_is_not_taken_for_another_kind(gateway: RunningGateway, token: str, scheme: str) -> None:
+def test_an_access_token_is_not_taken_for_an_opaque_one(gateway: RunningGateway, token: str, scheme: str) -> None:
     answer = gateway.get(PROFILE, headers={"Authorization": f"{scheme} {token}"})
 
-    assert (answer.status, answer.error) == (401, "unauthenticated")
+    assert (answer.status, answer.error) == (401, "invalid_token")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 

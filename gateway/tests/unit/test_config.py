@@ -5,6 +5,7 @@ import pytest
 from gateway.config import Settings
 from gateway.routes import CLEANUP, DELIVERY, USER
 from service_chassis.settings import SettingsError
+from service_chassis.tokens.settings import DEMO_SECRET
 
 
 def test_without_any_setting_the_services_of_this_machine_are_meant() -> None:
@@ -31,6 +32,11 @@ def test_a_shared_secret_is_taken_where_tokens_are_signed_with_one() -> None:
 
     assert settings.token_secret == "s" * 32
     assert Settings.read({"JWT_SECRET": "short"}).token_secret is None
+
+
+def test_production_takes_no_shared_secret_that_everybody_knows() -> None:
+    with pytest.raises(SettingsError, match="JWT_SECRET is the demo value"):
+        Settings.read({"STEWARD_PROFILE": "production", "JWT_ALGORITHM": "HS256", "JWT_SECRET": DEMO_SECRET})
 
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:

@@ -5,13 +5,14 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from gateway.testing.behaviours import Behaviour, echo, hang_reading
 from gateway.testing.issuer import Issuer
 from gateway.testing.loop import LoopThread
 from service_chassis.aio import json_answer
-from service_chassis.answers import success
+from service_chassis.answers import failure, success
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +104,26 @@ class UserService(StubService):
         self.key_fetches = 0
         self.publishes_keys = True
         self.tells_ended = True
+        self.opaque_tokens: dict[str, str] = {}
+        """The access tokens that opaque ones are exchanged for."""
+        self.exchanges = 0
         super().__init__(loop)
 
     def _add_routes(self, app: web.Application) -> None:
         app.router.add_get("/.well-known/jwks.json", self._jwks)
         app.router.add_get("/internal/revocations", self._feed)
+        app.router.add_post("/internal/tokens/exchange", self._exchange)
 
     async def _jwks(self, _: web.Request) -> web.Response:
         self.key_fetches += 1
         return json_answer(self.issuer.jwks()) if self.publishes_keys else web.Response(status=500)
+
+    async def _exchange(self, request: web.Request) -> web.Response:
+        self.exchanges += 1
+        access_token = self.opaque_tokens.get(msgspec.json.decode(await request.read())["token"])
+        if access_token is None:
+            return json_answer(failure("invalid_token", "This token is not valid."), 401)
+        return json_answer({"access_token": access_token, "expires_in": 60, "token_type": "Bearer"})
 
     async def _feed(self, _: web.Request) -> web.Response:
         return json_answer(self.issuer.feed()) if self.tells_ended else web.Response(status=500)
