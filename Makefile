@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := shared services/user-service services/cleanup-service gateway devstack
+PACKAGES := shared services/user-service services/cleanup-service services/task-service gateway devstack
 EDITABLE := $(addprefix -e ,$(PACKAGES))
 COMPOSE := $(shell command -v docker-compose >/dev/null 2>&1 && echo docker-compose || echo docker compose)
 PYTEST := $(BIN)/python -m pytest
@@ -47,6 +47,9 @@ test-embedded: $(VENV)/installed-dev ## Run the tests that need no server
 test-all: $(VENV)/installed-dev ## Run every test, the random and long ones too
 	$(PYTEST) $(T)
 
+test-containers: $(VENV)/installed-dev ## Run the system tests against the containers of `make up`, best with CLEANUP_INTERVAL_SECONDS=86400
+	TEST_COMPOSE_PROJECT=$${COMPOSE_PROJECT_NAME:-$(notdir $(CURDIR))} $(PYTEST) tests/system -k containers
+
 check: $(VENV)/installed-dev ## Lint, format, types, import rules, generated documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -64,4 +67,4 @@ bench: $(VENV)/installed-dev ## Measure, beside peers doing the same work; resul
 clean: ## Remove the virtual environment and all local data
 	rm -rf $(VENV) .data
 
-.PHONY: help install run run-native up down test test-embedded test-all check format bench clean
+.PHONY: help install run run-native up down test test-embedded test-all test-containers check format bench clean

@@ -109,11 +109,11 @@ def rabbitmq_definitions(load_into: str | None) -> None:
     Passwords come from USER_SERVICE_BROKER_PASSWORD and its like, that of admin from RABBITMQ_ADMIN_PASSWORD.
     """
     # As above.
-    from devstack.rabbitmq_definitions import clients, definitions, load, read_passwords
+    from devstack.rabbitmq_definitions import PRODUCERS, clients, definitions, load, names, read_passwords
 
     services = clients()
     try:
-        found = definitions(services, read_passwords(os.environ, [service.name for service in services]))
+        found = definitions(services, PRODUCERS, read_passwords(os.environ, names(services, PRODUCERS)))
         if load_into is None:
             click.echo(json.dumps(found, indent=2))
         else:

@@ -15,7 +15,9 @@ from prometheus_client import CollectorRegistry
 
 import cleanup_service.bootstrap
 import gateway.bootstrap
+import task_service.bootstrap
 import user_service.bootstrap
+from devstack.credentials import with_service_clients
 from service_chassis.database.locks import FileLock
 from service_chassis.service import Service
 from service_chassis.worker import Worker
@@ -23,6 +25,8 @@ from service_chassis.worker import Worker
 SERVERS = ("DATABASE_URL", "BROKER_URL", "REDIS_URL", "SMTP_URL")
 """Settings of the other ways to run, which must not leak into this one."""
 WEB_THREADS = 8
+BOOTSTRAPS = {"USER": user_service.bootstrap, "CLEANUP": cleanup_service.bootstrap, "TASK": task_service.bootstrap}
+"""The services by the beginning of their settings' names; the first is the one the others call."""
 
 
 class AlreadyRunning(Exception):
@@ -33,7 +37,8 @@ class Embedded:
     """All of Steward, started and stopped in order: services first to start, gateway first to stop."""
 
     def __init__(self, env: Mapping[str, str], data: Path) -> None:
-        self._env = {key: value for key, value in env.items() if key not in SERVERS} | {"STEWARD_DATA": str(data)}
+        own = {key: value for key, value in env.items() if key not in SERVERS} | {"STEWARD_DATA": str(data)}
+        self._env = with_service_clients(own)
         self._stop = threading.Event()
         self._lock = FileLock(data / "running.lock")
         self._services: list[Service] = []
@@ -49,7 +54,7 @@ class Embedded:
         if not self._lock.acquire():
             raise AlreadyRunning
         env = dict(self._env)
-        for name, bootstrap in (("USER", user_service.bootstrap), ("CLEANUP", cleanup_service.bootstrap)):
+        for name, bootstrap in BOOTSTRAPS.items():
             service = bootstrap.bootstrap(env, CollectorRegistry(), self._stop)
             service.migrate()
             self._services.append(service)

@@ -2,6 +2,7 @@
 
 Each service gets a user who may write to the service's own exchange only. That is also why the queues are in the file:
 who may not write to the default exchange may not create a queue that dead-letters through it, and only finds it there.
+Producers outside get a user who may write to the one exchange that is there for them.
 """
 
 import base64
@@ -11,21 +12,24 @@ import re
 import secrets
 import threading
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 import cleanup_service.bootstrap
+import task_service.bootstrap
 import user_service.bootstrap
 from service_chassis.messaging.topology import Topology
 from service_chassis.settings import Environment
+from user_service.messaging.requests import NotificationRequested
 
 VHOST = "/"
 ADMINISTRATOR = "admin"
+NOTHING = "^$"
 LOADED_WITHIN = 30
-BOOTSTRAPS = (user_service.bootstrap, cleanup_service.bootstrap)
+BOOTSTRAPS = (user_service.bootstrap, cleanup_service.bootstrap, task_service.bootstrap)
 NOWHERE = {"DATABASE_URL": "postgresql://nowhere.invalid/none", "BROKER_URL": "amqp://nowhere.invalid"}
 """Services are only put together here, to be asked for their topology; they open nothing."""
 
@@ -39,6 +43,17 @@ class Client:
     topology: Topology
 
 
+@dataclass(frozen=True, slots=True)
+class Producer:
+    """Programs outside that publish to one exchange, and do nothing else."""
+
+    name: str
+    exchange: str
+
+
+PRODUCERS = (Producer("notification-producer", NotificationRequested.exchange),)
+
+
 def clients() -> list[Client]:
     """Return all services."""
     found = []
@@ -49,8 +64,13 @@ def clients() -> list[Client]:
     return found
 
 
+def names(clients: Iterable[Client], producers: Iterable[Producer]) -> list[str]:
+    """Return the names of all who may sign in."""
+    return [client.name for client in clients] + [producer.name for producer in producers]
+
+
 def read_passwords(env: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    """Return the passwords of these services. Raises SettingsError."""
+    """Return the passwords of these users. Raises SettingsError."""
     reader = Environment(env)
     passwords = {
         name: reader.secret(f"{name.upper().replace('-', '_')}_BROKER_PASSWORD", demo=f"demo-{name}") for name in names
@@ -59,14 +79,15 @@ def read_passwords(env: Mapping[str, str], names: Iterable[str]) -> dict[str, st
     return passwords
 
 
-def definitions(clients: Iterable[Client], passwords: Mapping[str, str]) -> dict[str, Any]:
-    """Return the definitions for these clients, in the form of `rabbitmqctl export_definitions`."""
-    clients = list(clients)
+def definitions(
+    clients: Collection[Client], producers: Collection[Producer], passwords: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the definitions for these users, in the form of `rabbitmqctl export_definitions`."""
     topology = sum((client.topology for client in clients), Topology())
     return {
         "vhosts": [{"name": VHOST}],
-        "users": [_user(client.name, passwords[client.name]) for client in clients],
-        "permissions": [_permissions(client) for client in clients],
+        "users": [_user(name, passwords[name]) for name in names(clients, producers)],
+        "permissions": [*map(_permissions, clients), *map(_permission_to_publish, producers)],
         **_objects(topology),
     }
 
@@ -105,13 +126,25 @@ def _permissions(client: Client) -> dict[str, str]:
     """Binding a queue counts as writing to it and reading from the exchange; declaring anything as configuring it."""
     queues = [queue.name for queue in client.topology.queues]
     exchanges = [exchange.name for exchange in client.topology.exchanges]
+    # What a service gives up on, it publishes itself to where a queue says that its dead letters go.
+    dead = [dict(queue.arguments).get("x-dead-letter-exchange", "") for queue in client.topology.queues]
     sources = [binding.exchange for binding in client.topology.bindings]
     return {
         "user": client.name,
         "vhost": VHOST,
         "configure": _one_of(exchanges + queues),
-        "write": _one_of([client.exchange, *queues]),
+        "write": _one_of([client.exchange, *queues, *(str(name) for name in dead if name)]),
         "read": _one_of(sources + queues),
+    }
+
+
+def _permission_to_publish(producer: Producer) -> dict[str, str]:
+    return {
+        "user": producer.name,
+        "vhost": VHOST,
+        "configure": NOTHING,
+        "write": _one_of([producer.exchange]),
+        "read": NOTHING,
     }
 
 

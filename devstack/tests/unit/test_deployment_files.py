@@ -11,7 +11,9 @@ from honcho.environ import parse_procfile
 
 import cleanup_service.config
 import gateway.config
+import task_service.config
 import user_service.config
+from devstack.rabbitmq_definitions import PRODUCERS, clients, names, read_passwords
 
 ROOT = Path(__file__).parents[3]
 READERS = {
@@ -19,6 +21,8 @@ READERS = {
     "user-worker": user_service.config.Settings.read,
     "cleanup-web": cleanup_service.config.Settings.read,
     "cleanup-worker": cleanup_service.config.Settings.read,
+    "task-web": task_service.config.Settings.read,
+    "task-worker": task_service.config.Settings.read,
     "gateway": gateway.config.Settings.read,
 }
 LEFT_OUT = {
@@ -30,6 +34,8 @@ LEFT_OUT = {
     "USER_WORKER_BIND",
     "CLEANUP_SERVICE_BIND",
     "CLEANUP_WORKER_BIND",
+    "TASK_SERVICE_BIND",
+    "TASK_WORKER_BIND",
     # These come with their services.
     "TASK_SERVICE_URL",
     "DELIVERY_SERVICE_URL",
@@ -86,6 +92,22 @@ def test_compose_needs_no_setting_that_the_example_does_not_have(example: dict[s
     used = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
 
     assert used <= example.keys()
+
+
+def test_user_service_knows_in_containers_the_secrets_it_knows_in_a_demo(compose: dict[str, Any]) -> None:
+    given = re.sub(r"\$\{[A-Z_]+:-(.*?)\}", r"\1", compose["user-web"]["environment"]["SERVICE_CLIENTS"])
+
+    read = user_service.config.Settings.read
+    assert read({"SERVICE_CLIENTS": given}).service_clients == read({}).service_clients
+
+
+def test_everybody_at_the_broker_gets_a_password_from_the_settings(
+    compose: dict[str, Any], example: dict[str, str]
+) -> None:
+    env = Asked()
+    read_passwords(env, names(clients(), PRODUCERS))
+
+    assert env.names <= compose["rabbitmq-definitions"]["environment"].keys() & example.keys()
 
 
 def test_the_procfile_starts_the_processes_of_compose(compose: dict[str, Any]) -> None:
