@@ -40,7 +40,8 @@ class Pair:
         for each in self._units.values():
             with each.database.writing() as session:
                 rig.metadata.create_all(session.connection())
-        RabbitMQ(broker_url).declare(rig.topology())
+        # As a worker does: a broker that has just begun to serve may refuse its first queues.
+        wait_until(lambda: _declared(RabbitMQ(broker_url)), STARTS_WITHIN, every=RETRY)
 
     def start(self, service: str, name: str = "") -> Program:
         """Start a process of a service and wait until it works."""
@@ -106,6 +107,14 @@ class Pair:
     def _all_answered(self, commands: "Commands") -> bool:
         given = set(self.numbers(PRODUCER, rig.commands))
         return set(commands.accepted) <= given <= self.answered()
+
+
+def _declared(broker: RabbitMQ) -> bool:
+    try:
+        broker.declare(rig.topology())
+    except Unavailable:
+        return False
+    return True
 
 
 class Commands:

@@ -19,6 +19,7 @@ RECOVERS_WITHIN = 60.0
 def test_a_broker_killed_under_load_costs_nothing_but_time(
     pair_on: MakePair, mortal_postgres: PrivatePostgres, mortal_rabbitmq: PrivateRabbitMQ, figure: Figure
 ) -> None:
+    """S4-26."""
     pair = pair_on(mortal_postgres, mortal_rabbitmq)
     # RabbitMQ 3.10 forgets a quorum queue that is killed before its node was once shut down in order.
     mortal_rabbitmq.restart()

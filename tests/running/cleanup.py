@@ -51,6 +51,10 @@ class CleanupRun:
         )
         return int(self.system.value(CLEANUP, query))
 
+    def is_half_way(self) -> bool:
+        """Say whether user-service has answered for some of its members."""
+        return bool(self.view["deactivated"])
+
     def approve(self) -> None:
         assert self.system.admin.post(f"{RUNS}/{self.id}/approve").status == 200
 

@@ -12,7 +12,7 @@ from tests.running.people import PASSWORD
 from tests.running.steward import USER, Steward
 
 CLIENTS = 4
-PAUSE = 0.01
+PAUSE = 0.03
 
 Request = Callable[[str], Answer]
 """Sends a request of a name that no other has."""

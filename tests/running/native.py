@@ -6,34 +6,39 @@ from datetime import timedelta
 from pathlib import Path
 
 import cleanup_service.messaging.subscriptions
+import task_service.messaging.subscriptions
 import user_service.messaging.subscriptions
 from service_chassis.messaging.rabbitmq import RabbitMQ
 from service_chassis.messaging.topology import Topology, consuming, publishing
 from service_chassis.testing.servers import Postgres
 from service_chassis.testing.servers.process import free_port
 from tests.running.door import Door
-from tests.running.steward import CLEANUP, RUNS, USER, Steward, answers
+from tests.running.steward import CLEANUP, RUNS, TASK, TASKS, USER, Steward, answers
 
 GATEWAY = "gateway"
 USER_WEB, USER_WORKER = "user-web", "user-worker"
 CLEANUP_WEB, CLEANUP_WORKER = "cleanup-web", "cleanup-worker"
+TASK_WEB, TASK_WORKER = "task-web", "task-worker"
 WORKERS = (USER_WORKER, CLEANUP_WORKER)
 COMMANDS = {
     USER_WEB: ("user_service", "web"),
     USER_WORKER: ("user_service", "worker"),
     CLEANUP_WEB: ("cleanup_service", "web"),
     CLEANUP_WORKER: ("cleanup_service", "worker"),
+    TASK_WEB: ("task_service", "web"),
+    TASK_WORKER: ("task_service", "worker"),
     GATEWAY: ("gateway", "web"),
 }
 
 
 class Native(Steward):
-    def __init__(self, folder: Path, postgres: Postgres, rabbitmq_url: str) -> None:
+    def __init__(self, folder: Path, postgres: Postgres, rabbitmq_url: str, redis_url: str | None = None) -> None:
         """Use fresh databases, and names on the broker that nobody else uses."""
         super().__init__(folder)
+        self._redis_url = redis_url
         self._postgres = postgres
         self._broker_url = f"{rabbitmq_url}?namespace=system-{secrets.token_hex(6)}"
-        self._databases = {service: postgres.create_database("system") for service in (USER, CLEANUP)}
+        self._databases = {service: postgres.create_database("system") for service in (USER, CLEANUP, TASK)}
         self._ports: dict[str, int] = {}
         for name in COMMANDS:
             self._ports[name] = free_port(besides=self._ports.values())
@@ -44,7 +49,7 @@ class Native(Steward):
 
     @property
     def services(self) -> Mapping[str, str]:
-        return {USER: self._address(USER_WEB), CLEANUP: self._address(CLEANUP_WEB)}
+        return {USER: self._address(USER_WEB), CLEANUP: self._address(CLEANUP_WEB), TASK: self._address(TASK_WEB)}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -58,20 +63,24 @@ class Native(Steward):
 
     def _command(self, name: str) -> tuple[list[object], Mapping[str, str]]:
         module, command = COMMANDS[name]
-        service = CLEANUP if module == "cleanup_service" else USER
-        return ["-m", module, command], self._environment(service)
+        service = module.replace("_", "-")
+        return ["-m", module, command], self._environment(service if service in self._databases else USER)
 
     def _environment(self, service: str) -> dict[str, str]:
-        return {
+        redis = {"REDIS_URL": self._redis_url} if self._redis_url else {}
+        return redis | {
             "DATABASE_URL": self._databases[service],
             "BROKER_URL": self._broker_url,
             "GATEWAY_PORT": str(self._ports[GATEWAY]),
             "USER_SERVICE_URL": self._address(USER_WEB),
             "CLEANUP_SERVICE_URL": self._address(CLEANUP_WEB),
+            "TASK_SERVICE_URL": self._address(TASK_WEB),
             "USER_SERVICE_BIND": f"127.0.0.1:{self._ports[USER_WEB]}",
             "CLEANUP_SERVICE_BIND": f"127.0.0.1:{self._ports[CLEANUP_WEB]}",
+            "TASK_SERVICE_BIND": f"127.0.0.1:{self._ports[TASK_WEB]}",
             "USER_WORKER_BIND": f"127.0.0.1:{self._ports[USER_WORKER]}",
             "CLEANUP_WORKER_BIND": f"127.0.0.1:{self._ports[CLEANUP_WORKER]}",
+            "TASK_WORKER_BIND": f"127.0.0.1:{self._ports[TASK_WORKER]}",
         }
 
     def _address(self, name: str) -> str:
@@ -83,7 +92,7 @@ class Native(Steward):
 
     def _serves(self, admin: Door) -> bool:
         """Say whether the gateway passes on to everybody; it leaves alone for a while whom it could not reach."""
-        return all(admin.get(path, limit=1).status == 200 for path in ("/api/v1/users", RUNS))
+        return all(admin.get(path, limit=1).status == 200 for path in ("/api/v1/users", RUNS, TASKS))
 
     def _knows_ended_sessions(self, admin: Door) -> bool:
         """Say whether every process of a service answers administrators; which one is asked is left to the system."""
@@ -95,6 +104,8 @@ def topology() -> Topology:
     consumers = {
         USER: user_service.messaging.subscriptions.subscriptions(timedelta(hours=1)),
         CLEANUP: cleanup_service.messaging.subscriptions.subscriptions(),
+        TASK: task_service.messaging.subscriptions.subscriptions(),
     }
     queues = [consuming(f"{service}.events", known.routes()) for service, known in consumers.items()]
-    return sum([publishing("user.events"), publishing("cleanup.events"), *queues], Topology())
+    exchanges = [publishing(f"{name}.events") for name in ("user", "cleanup", "task")]
+    return sum([*exchanges, *queues], Topology())

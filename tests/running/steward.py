@@ -21,8 +21,9 @@ from tests.running.door import Door
 from tests.running.people import PASSWORD, Person, write_csv
 from tests.running.programs import Program, inherited
 
-USER, CLEANUP = "user-service", "cleanup-service"
+USER, CLEANUP, TASK = "user-service", "cleanup-service", "task-service"
 RUNS = "/api/v1/cleanup/runs"
+TASKS = "/api/v1/tasks"
 ADMIN = {"email": "admin@example.com", "password": "adminpass"}
 SETTINGS = {
     # Hashing that takes its time is for people who guess passwords; the tests would wait for it hundreds of times.
@@ -30,6 +31,8 @@ SETTINGS = {
     "ARGON2_PASSES": "1",
     # No run that a test did not ask for.
     "CLEANUP_INTERVAL_SECONDS": "86400",
+    # No sweep that a test did not ask for.
+    "MISSED_TASK_INTERVAL_SECONDS": "86400",
     # A run waits for the next watermark before it plans.
     "USER_WATERMARK_SECONDS": "0.2",
     # A service that was away is asked again at once when it is back.
@@ -120,6 +123,13 @@ class Steward(ABC):
         if self._admin_token is None:
             self._admin_token = self.sign_in(**ADMIN).token
         return self.door.showing(self._admin_token)
+
+    def register(self, email: str, role: str) -> None:
+        """Let somebody register, and the admin give a role."""
+        user = self.door.post("/api/v1/users", {"email": email, "password": PASSWORD}).data["user"]
+        assert (
+            self.admin.send("PATCH", f"/api/v1/users/{user['id']}", json.dumps({"role": role}).encode()).status == 200
+        )
 
     def sign_in(self, email: str, password: str = PASSWORD) -> Door:
         """Sign somebody in and return the gateway as that one sees it."""

@@ -1,5 +1,9 @@
-"""Steward to test, in both ways to run; a test that asks for `system` runs once in each."""
+"""Steward to test, in each way to run; a test that asks for `system` runs once in each.
 
+Containers are tested where TEST_COMPOSE_PROJECT names those that are up; see `make test-containers`.
+"""
+
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,12 +11,15 @@ import pytest
 
 from service_chassis.testing.servers import Servers
 from tests.running.cleanup import leave_none_open
+from tests.running.composed import Composed
 from tests.running.embedded import Embedded
 from tests.running.native import Native
 from tests.running.steward import Steward
 
 EMBEDDED = pytest.param("shared_embedded", id="embedded")
 SERVERS = pytest.param("shared_native", id="servers", marks=pytest.mark.servers)
+CONTAINERS = pytest.param("shared_composed", id="containers")
+PROJECT = os.environ.get("TEST_COMPOSE_PROJECT")
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +34,14 @@ def shared_native(tmp_path_factory: pytest.TempPathFactory, servers: Servers) ->
         yield system
 
 
-@pytest.fixture(params=[EMBEDDED, SERVERS])
+@pytest.fixture(scope="session")
+def shared_composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
+    assert PROJECT is not None
+    with Composed(tmp_path_factory.mktemp("composed"), PROJECT) as system:
+        yield system
+
+
+@pytest.fixture(params=[CONTAINERS] if PROJECT else [EMBEDDED, SERVERS])
 def system(request: pytest.FixtureRequest) -> Iterator[Steward]:
     """A running Steward that other tests use as well, so everybody in a test is somebody of its own."""
     system: Steward = request.getfixturevalue(request.param)

@@ -1,14 +1,9 @@
 """Who has lost access loses it everywhere within seconds, also past the gateway."""
 
-from collections.abc import Iterator
-
 from service_chassis.testing.waiting import wait_until
-from tests.running.door import Door
-from tests.running.people import PASSWORD, person
-from tests.running.steward import CLEANUP, USER, Steward
-
-WITHIN = 5.0
-PATHS = {USER: "/api/v1/users", CLEANUP: "/api/v1/reports"}
+from tests.running.access import PATHS, WITHIN, manager, refused_everywhere, statuses
+from tests.running.people import PASSWORD
+from tests.running.steward import Steward
 
 
 def test_a_manager_who_signed_out_is_refused_everywhere_within_five_seconds(system: Steward) -> None:
@@ -31,6 +26,28 @@ def test_a_manager_who_was_deactivated_is_refused_everywhere_within_five_seconds
     assert (login.status, login.error) == (401, "invalid_credentials")
 
 
+def test_a_manager_who_has_another_role_is_refused_everywhere_with_the_old_one(system: Steward) -> None:
+    door = manager(system)
+    user = door.get("/api/v1/users").data[0]
+
+    changed = system.admin.send("PATCH", f"/api/v1/users/{user['id']}", b'{"role": "user"}')
+
+    assert changed.status == 200
+    assert refused_everywhere(system, door) == {"session_ended"}
+
+
+def test_a_manager_who_changed_the_password_is_refused_everywhere_with_the_sessions_from_before(
+    system: Steward,
+) -> None:
+    door = manager(system)
+    body = {"current_password": PASSWORD, "password": "another secret that nobody knows"}
+
+    renewed = door.post("/api/v1/auth/password", body)
+
+    assert refused_everywhere(system, door) == {"session_ended"}
+    wait_until(lambda: statuses(system, system.door.showing(renewed.data["access_token"])) == {200}, WITHIN)
+
+
 def test_signing_out_ends_one_session_only(system: Steward) -> None:
     first = manager(system)
     second = system.sign_in(first.get("/api/v1/users").data[0]["email"])
@@ -41,34 +58,14 @@ def test_signing_out_ends_one_session_only(system: Steward) -> None:
     assert statuses(system, second) == {200}
 
 
-def manager(system: Steward) -> Door:
-    """Return the gateway as a new manager sees it, who may read users and reports."""
-    email = person("manager", days_away=0).email
-    body = {"email": email, "password": PASSWORD, "role": "manager"}
-    assert system.admin.post("/api/v1/users", body).status == 201
-    door = system.sign_in(email)
-    # A process that has just started answers administrators once it has heard which sessions have ended.
-    wait_until(lambda: statuses(system, door) == {200}, WITHIN)
-    return door
+def test_an_opaque_token_opens_every_service_until_it_is_signed_out(system: Steward) -> None:
+    email = manager(system).get("/api/v1/users").data[0]["email"]
+    granted = system.door.post("/api/v1/auth/opaque-token", {"email": email, "password": PASSWORD})
+    shown = {"Authorization": f"Token {granted.data['token']}"}
 
+    def asked() -> set[int]:
+        return {system.door.send("GET", path, headers=shown).status for path in PATHS.values()}
 
-def doors(system: Steward, door: Door) -> Iterator[tuple[Door, str]]:
-    """Yield every way to what the services guard: through the gateway, and past it."""
-    for service, path in PATHS.items():
-        yield door, path
-        yield door.at(system.services[service]), path
-
-
-def statuses(system: Steward, door: Door) -> set[int]:
-    return {each.get(path).status for each, path in doors(system, door)}
-
-
-def refused_everywhere(system: Steward, door: Door) -> set[str | None]:
-    """Wait until nothing is answered any more, whichever process of a service is asked; return the codes."""
-
-    def codes() -> set[str | None]:
-        # Each service has several processes, and which of them answers is left to the system.
-        return {each.get(path).error for each, path in doors(system, door) for _ in range(8)}
-
-    wait_until(lambda: None not in codes(), WITHIN, every=0.1)
-    return codes()
+    assert asked() == {200}
+    assert system.door.send("POST", "/api/v1/auth/logout", headers=shown).status == 200
+    wait_until(lambda: asked() == {401}, WITHIN)

@@ -15,7 +15,7 @@ from jwt.utils import base64url_encode
 
 from tests.running.door import Answer, Door
 from tests.running.people import PASSWORD, person
-from tests.running.steward import CLEANUP, USER, Steward
+from tests.running.steward import CLEANUP, TASK, TASKS, USER, Steward
 from user_service.model.signing import SigningKey
 
 DEMO_SECRET = "demo-key-encryption-secret"
@@ -143,7 +143,7 @@ def test_a_bad_token_is_refused_everywhere_with_the_same_code(system: Steward, f
     token = make(forger)
 
     for address in (system.gateway, *system.services.values()):
-        path = REPORTS if address == system.services[CLEANUP] else USERS
+        path = {system.services[CLEANUP]: REPORTS, system.services[TASK]: TASKS}.get(address, USERS)
         answer = system.door.at(address).showing(token).get(path)
 
         assert refusal(answer) == (401, code)

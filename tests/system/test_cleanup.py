@@ -45,7 +45,7 @@ def test_the_walk_of_the_readme_ends_in_a_report(system: Steward) -> None:
 
 
 def test_a_run_over_thousands_reconciles_and_tells_of_each_user_once(system: Steward) -> None:
-    people = crowd(3_000, inactive=0.7)
+    people = crowd(2_000, inactive=0.7)
     inactive = {one.email for one in people if one.is_inactive}
     system.take_in(people)
 

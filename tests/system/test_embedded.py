@@ -21,11 +21,11 @@ def test_the_embedded_process_says_that_it_is_ready(shared_embedded: Embedded, f
 def test_the_embedded_process_killed_in_the_middle_of_a_run_finishes_it_after_its_restart(
     embedded: Embedded,
 ) -> None:
-    people = crowd(4_000, inactive=0.9)
+    people = crowd(2_500, inactive=0.9)
     embedded.take_in(people)
     anna = person("anna", days_away=0)
     run = CleanupRun.triggered(embedded)
-    wait_until(lambda: run.view["deactivated"] > 0, 30)
+    wait_until(run.is_half_way, 30, every=0.05)
 
     accepted = embedded.door.post("/api/v1/users", {"email": anna.email, "password": PASSWORD})
     embedded.process.kill()

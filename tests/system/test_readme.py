@@ -28,10 +28,10 @@ def test_the_walk_in_the_readme_ends_with_a_report(embedded: Embedded, tmp_path:
     answers = [json.loads(line) for line in printed.replace("}{", "}\n{").splitlines()]
     imported, users, started, report = answers
     assert imported["imported"] == 1000
-    assert users["meta"]["total"] == 1001
+    assert users["meta"]["total"] == 1002
     assert started["data"]["status"] == "planned"
     assert report["data"]["users_deactivated"] > 300
-    assert report["data"]["users_deactivated"] + report["data"]["active_users_remaining"] == 1001
+    assert report["data"]["users_deactivated"] + report["data"]["active_users_remaining"] == 1002
 
 
 def _walk() -> str:

@@ -66,7 +66,7 @@ def test_workers_that_end_in_the_middle_of_a_run_lose_nothing(native: Native, fi
 
     with registrations(native.door) as load:
         run = CleanupRun.triggered(native)
-        wait_until(lambda: run.view["deactivated"] > 0, 30)
+        wait_until(run.is_half_way, 30, every=0.05)
         for name in WORKERS:
             figure(f"to stop {name}", native.programs[name].terminate())
         interrupted = run.status
@@ -83,12 +83,12 @@ def test_workers_that_end_in_the_middle_of_a_run_lose_nothing(native: Native, fi
 def test_the_embedded_process_does_what_it_has_accepted_and_goes_on_after_its_restart(
     embedded: Embedded, figure: Figure
 ) -> None:
-    people = crowd(3_000, inactive=0.8)
+    people = crowd(2_000, inactive=0.8)
     embedded.take_in(people)
 
     with registrations(embedded.door) as load:
         run = CleanupRun.triggered(embedded)
-        wait_until(lambda: run.view["deactivated"] > 0, 30)
+        wait_until(run.is_half_way, 30, every=0.05)
         seconds = embedded.process.terminate()
         wait_until(lambda: load.refused > 0)
 
