@@ -67,16 +67,17 @@ def _latency(source: str, target: str, broker: str, rate: int, seconds: int) -> 
     backbone_process.fill(source, 0)
     backbone_process.prepare(target, broker)
     with TemporaryDirectory() as folder:
-        file = Path(folder) / "latencies"
+        file = Path(folder) / "times"
         consumer = harness.python("-m", "bench.backbone_process", "consume", target, broker, str(file))
         relay = harness.python("-m", "bench.backbone_process", "relay", source, broker)
         with psycopg.connect(target, autocommit=True) as connection:
             backbone_process.emit(source, rate=50, seconds=2)
             harness.wait_for(lambda: _effects(connection) >= 100, within=60, alive=(relay, consumer))
-            backbone_process.emit(source, rate, seconds)
+            committed = backbone_process.emit(source, rate, seconds)
             harness.wait_for(lambda: _effects(connection) >= 100 + rate * seconds, within=60, alive=(relay, consumer))
         _stopped(relay, consumer)
-        latencies = sorted(float(line) for line in file.read_text().splitlines()[100:])
+        effects = [line.split() for line in file.read_text().splitlines()[100:]]
+    latencies = sorted(float(at) - committed[int(value)] for value, at in effects)
     return {
         "p50": round(statistics.median(latencies) * 1000, 1),
         "p99": round(latencies[int(len(latencies) * 0.99)] * 1000, 1),

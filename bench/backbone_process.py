@@ -40,7 +40,6 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
     exchange: ClassVar[str] = "bench.events"
     source: ClassVar[str] = "/bench"
     value: int
-    sent_at: float
 
     @property
     def subject(self) -> str:
@@ -54,7 +53,7 @@ def fill(database: str, events: int) -> None:
     for start in range(0, events, 1_000):
         with units.write() as uow:
             for number in range(start, min(start + 1_000, events)):
-                uow.publish(Outgoing(Happened(value=number, sent_at=time.time())))
+                uow.publish(Outgoing(Happened(value=number)))
     units.database.close()
 
 
@@ -69,21 +68,24 @@ def prepare(database: str, broker: str) -> None:
     link.close()
 
 
-def emit(database: str, rate: int, seconds: int) -> None:
-    """Commit one event at a time at a steady rate, whether or not the others keep up."""
+def emit(database: str, rate: int, seconds: int) -> list[float]:
+    """Commit one event at a time at a steady rate, whether or not the others keep up; return when each was there."""
     units = _units(database)
+    committed = []
     started = time.monotonic()
     for number in range(rate * seconds):
         time.sleep(max(0.0, started + number / rate - time.monotonic()))
         with units.write() as uow:
-            uow.publish(Outgoing(Happened(value=number, sent_at=time.time())))
+            uow.publish(Outgoing(Happened(value=number)))
+        committed.append(time.time())
     units.database.close()
+    return committed
 
 
-def main(role: str, database: str, broker: str, latencies: str | None = None) -> None:
+def main(role: str, database: str, broker: str, times: str | None = None) -> None:
     process.tune()
-    seen: list[float] = []
-    handler = Effect(seen if latencies else None)
+    seen: list[tuple[int, float]] = []
+    handler = Effect(seen if times else None)
     subscriptions = Subscriptions([on_batch(Happened, handler)] if role == "consume" else [], [Happened])
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -100,14 +102,14 @@ def main(role: str, database: str, broker: str, latencies: str | None = None) ->
         stop=stop,
     )
     Worker(parts).run()
-    if latencies:
-        Path(latencies).write_text("".join(f"{seconds}\n" for seconds in seen))
+    if times:
+        Path(times).write_text("".join(f"{value} {at}\n" for value, at in seen))
 
 
 class Effect:
-    """Inserts a row per event and, when asked, notes how long after its commit that was committed."""
+    """Inserts a row per event and, when asked, notes when that was committed."""
 
-    def __init__(self, seen: list[float] | None) -> None:
+    def __init__(self, seen: list[tuple[int, float]] | None) -> None:
         self._seen = seen
 
     def __call__(self, events: list[Event], uow: Any) -> None:
@@ -118,12 +120,11 @@ class Effect:
         }
         insert_many(uow.session, effects, columns)
         if self._seen is not None:
-            sent = [e.data.sent_at for e in events]
-            event.listen(uow.session, "after_commit", lambda _: self._note(sent), once=True)
+            event.listen(uow.session, "after_commit", lambda _: self._note(columns["value"]), once=True)
 
-    def _note(self, sent: list[float]) -> None:
+    def _note(self, values: list[int]) -> None:
         now = time.time()
-        self._seen.extend(now - at for at in sent)  # type: ignore[union-attr]  # only called when there is a list
+        self._seen.extend((value, now) for value in values)  # type: ignore[union-attr]  # only called when there is a list
 
 
 def _units(database: str) -> Units[UnitOfWork]:
