@@ -5,10 +5,10 @@ import sys
 import threading
 
 import click
-from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from gateway.bootstrap import Gateway, bootstrap
+from service_chassis.aio import DrainingRunner
 from service_chassis.logs import capture_library_logs
 from service_chassis.settings import SettingsError
 
@@ -36,7 +36,7 @@ def _web() -> None:
         _give_up(f"Port {gateway.settings.port} cannot be used: {error.strerror}.", CANNOT_LISTEN)
 
 
-async def _make_runner() -> web.AppRunner:
+async def _make_runner() -> DrainingRunner:
     return _checked().make_runner()
 
 

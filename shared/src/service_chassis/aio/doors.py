@@ -8,6 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
+from service_chassis.listening import deafen
+
 TURNS = 3
 """Turns of the loop from an accepted socket to a connection that is known."""
 
@@ -33,9 +35,11 @@ def second_handle(listener: Any) -> socket.socket:
     return socket.fromfd(listener.fileno(), listener.family, listener.type)
 
 
-def last_in(door: socket.socket) -> list[socket.socket]:
-    """Accept everybody who is waiting, and close the door in the same breath."""
+def last_in(door: socket.socket, *, is_last: bool) -> list[socket.socket]:
+    """Accept everybody who is waiting, and close the door; nobody comes between when it is the last one."""
     waiting = []
+    if is_last:
+        deafen(door)
     with door, suppress(BlockingIOError):
         door.setblocking(False)
         while True:

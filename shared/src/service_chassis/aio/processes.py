@@ -6,15 +6,16 @@ from importlib.util import find_spec
 from types import FrameType
 from typing import Any
 
-from aiohttp import web
 from aiohttp.worker import GunicornUVLoopWebWorker, GunicornWebWorker
-from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
+
+from service_chassis.aio.runner import DrainingRunner
+from service_chassis.processes import Application
 
 STOPPED_WITHIN = 25
 """Seconds from SIGTERM to the end; orchestrators kill after 30."""
 
-MakeRunner = Callable[[], Awaitable[web.AppRunner]]
+MakeRunner = Callable[[], Awaitable[DrainingRunner]]
 
 
 class _Promptly:
@@ -42,18 +43,18 @@ class _Log(Logger):  # type: ignore[misc]  # gunicorn has no types
         self.error_log.propagate = True
 
 
-class _Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+class _Application(Application):
     def __init__(self, make_runner: MakeRunner, options: Mapping[str, Any]) -> None:
         self._make_runner = make_runner
-        self._options = options
-        super().__init__()
-
-    def load_config(self) -> None:
-        for name, value in self._options.items():
-            self.cfg.set(name, value)
+        super().__init__(options)
 
     def load(self) -> MakeRunner:
-        return self._make_runner
+        async def make_runner() -> DrainingRunner:
+            runner = await self._make_runner()
+            runner.is_last = lambda: self.all_end
+            return runner
+
+        return make_runner
 
 
 def serve(make_runner: MakeRunner, *, port: int, processes: int) -> None:
@@ -67,8 +68,6 @@ def serve(make_runner: MakeRunner, *, port: int, processes: int) -> None:
         "worker_class": UVLoopWorker if find_spec("uvloop") else Worker,
         "graceful_timeout": STOPPED_WITHIN,
         "logger_class": _Log,
-        "loglevel": "warning",
-        "control_socket_disable": True,
     }
     _Application(make_runner, options).run()
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 
@@ -65,6 +66,8 @@ class DrainingRunner(web.AppRunner):
         self._flow = flow
         self._grace = grace.total_seconds()
         self._within = within.total_seconds()
+        self.is_last: Callable[[], bool] = lambda: True
+        """Whether no other process listens at the same doors when these are closed."""
 
     async def cleanup(self) -> None:
         if self.server is not None:
@@ -90,7 +93,8 @@ class DrainingRunner(web.AppRunner):
         await doors.let_in(listeners)
         for site in self.sites:
             await site.stop()
-        for connection in [waiting for handle in handles for waiting in doors.last_in(handle)]:
+        is_last = self.is_last()
+        for connection in [waiting for handle in handles for waiting in doors.last_in(handle, is_last=is_last)]:
             await asyncio.get_running_loop().connect_accepted_socket(server, connection)
         return bool(server.connections)
 

@@ -5,10 +5,11 @@ from typing import Any
 
 from cheroot.wsgi import Server
 from flask import Flask, Response, jsonify
-from gunicorn.app.base import BaseApplication
 from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from service_chassis.listening import deafen
+from service_chassis.processes import Application
 from service_chassis.service import Service
 from service_chassis.worker import Worker
 
@@ -29,6 +30,8 @@ class _Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         super().set_accept_enabled(enabled)
         if not self.alive:
             for listener in self.sockets:
+                if self.app.all_end:
+                    deafen(listener.sock)
                 self._take_in(listener)
                 listener.close()
 
@@ -39,28 +42,21 @@ class _Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             self.accept(listener)
 
 
-class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+class _Application(Application):
     def __init__(self, service: Service) -> None:
         self._service = service
-        super().__init__()
-
-    def load_config(self) -> None:
-        settings = {
-            "bind": self._service.runtime.bind,
-            "workers": self._service.runtime.web_processes,
-            "threads": self._service.runtime.web_threads,
+        options = {
+            "bind": service.runtime.bind,
+            "workers": service.runtime.web_processes,
+            "threads": service.runtime.web_threads,
             "worker_class": _Worker,
             "graceful_timeout": GRACE,
             "timeout": 30,
             "keepalive": KEEP_ALIVE,
             "accesslog": None,
             "errorlog": "-",
-            "loglevel": "warning",
-            "control_socket_disable": True,
         }
-        for name, value in settings.items():
-            if name in self.cfg.settings:
-                self.cfg.set(name, value)
+        super().__init__(options)
 
     def load(self) -> Flask:
         # Connections opened before the fork belong to the parent.
@@ -70,7 +66,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
 def serve(service: Service) -> None:
     """Answer requests until SIGTERM."""
-    _Gunicorn(service).run()
+    _Application(service).run()
 
 
 def serve_worker(service: Service, worker: Worker, registry: Any) -> Server:
