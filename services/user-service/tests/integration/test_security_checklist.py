@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -319,13 +320,20 @@ def test_14_hashes_are_argon2id_and_made_anew_when_they_are_cheaper(
 
 @only_sqlite
 def test_15_hashing_is_bounded_and_overload_says_when_to_come_back(doors: Doors, anna: User, service: Service) -> None:
-    places = service.parts.passwords._places
     cores = os.cpu_count() or 1
-    taken = [places.acquire(blocking=False) for _ in range(cores + 1)]
+    all_taken, let_go = threading.Barrier(cores + 1), threading.Event()
 
-    answer = doors.login()
+    def take_place() -> None:
+        all_taken.wait(10)
+        let_go.wait(10)
 
-    assert taken.count(True) == cores
+    with ThreadPoolExecutor(cores) as others:
+        for _ in range(cores):
+            others.submit(service.parts.passwords._apart, take_place)
+        all_taken.wait(10)
+        answer = doors.login()
+        let_go.set()
+
     assert code(answer) == (503, "hashing_overloaded")
     assert int(answer.headers["Retry-After"]) > 0
     assert doors.web.get("/readyz").status_code == 200

@@ -1,3 +1,5 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, Literal
 
 import bcrypt
@@ -175,18 +177,36 @@ def test_saying_no_for_nobody_is_the_same_work_as_for_somebody(password: str, fo
     assert work(OURS) == work(None) == forms
 
 
+class Holding(PasswordHasher):
+    """Checks nothing until it is let go."""
+
+    begun = threading.Event()
+    go = threading.Event()
+
+    def verify(self, stored: str | bytes, password: str | bytes) -> bool:
+        self.begun.set()
+        self.go.wait(10)
+        return super().verify(stored, password)
+
+
 def test_who_finds_no_place_in_time_is_told_to_come_back() -> None:
-    crowded = Passwords(memory_kib=8, passes=1, parallel=0, patience=0)
+    crowded = Passwords(memory_kib=8, passes=1, parallel=1, patience=0.05, hasher=Holding)
+    with ThreadPoolExecutor() as others:
+        first = others.submit(crowded.matches, PASSWORD, OURS)
+        assert Holding.begun.wait(5)
 
-    with pytest.raises(HashingOverloaded) as raised:
-        crowded.matches(PASSWORD, OURS)
+        with pytest.raises(HashingOverloaded) as raised:
+            crowded.matches(PASSWORD, OURS)
 
+        # Who has a place is not told to come back, however long it takes.
+        Holding.go.set()
+        assert first.result(5)
     assert raised.value.retry_after is not None
 
 
 @pytest.mark.parametrize("stored", [OURS, "garbled", None])
 def test_a_place_is_given_back_whatever_the_check_says(stored: str | None) -> None:
-    narrow = Passwords(memory_kib=8, passes=1, parallel=1, patience=0)
+    narrow = Passwords(memory_kib=8, passes=1, parallel=1, patience=5)
 
     for _ in range(2):
         narrow.matches(PASSWORD, stored)

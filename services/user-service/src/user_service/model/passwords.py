@@ -8,9 +8,10 @@ import hashlib
 import hmac
 import os
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import ParamSpec, TypeVar
 
 import bcrypt
 from argon2 import PasswordHasher
@@ -38,6 +39,10 @@ MOST = {"iterations": 2_000_000, "rounds": 14, "memory": 262_144, "passes": 10, 
 """What checking a hash another system made may cost: about a second."""
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
 class HashingOverloaded(Unavailable):
     """Too many passwords are being checked right now."""
 
@@ -60,14 +65,13 @@ class Passwords:
         hasher: type[PasswordHasher] = PasswordHasher,
     ) -> None:
         self._hasher = hasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
-        self._places = threading.BoundedSemaphore(parallel)
+        self._parallel = parallel
         self._patience = patience
         self._decoy = self._hasher.hash("nobody has this password")
 
     def hash(self, password: str) -> str:
         """Return a new hash. Raises HashingOverloaded."""
-        with self._place():
-            return self._hasher.hash(normalised(password))
+        return self._apart(self._hasher.hash, normalised(password))
 
     def matches(self, password: str, stored: str | None) -> bool:
         """Say whether a password is the stored one; without a stored one it takes as long to say no.
@@ -75,17 +79,19 @@ class Passwords:
         Raises HashingOverloaded.
         """
         # Who brought the hash along may have taken the characters as they came.
-        forms = dict.fromkeys((normalised(password), password))
-        with self._place():
-            if stored is None:
-                for form in forms:
-                    self._argon2(form, self._decoy)
-                return False
-            return any(self._check(form, stored) for form in forms)
+        forms = list(dict.fromkeys((normalised(password), password)))
+        return self._apart(self._matches, forms, stored)
 
     def is_outdated(self, stored: str) -> bool:
         """Say whether a hash is foreign or cheaper than ours, and should be made anew at the next sign-in."""
         return not stored.startswith(ARGON2) or self._hasher.check_needs_rehash(stored)
+
+    def _matches(self, forms: Collection[str], stored: str | None) -> bool:
+        if stored is None:
+            for form in forms:
+                self._argon2(form, self._decoy)
+            return False
+        return any(self._check(form, stored) for form in forms)
 
     def _check(self, password: str, stored: str) -> bool:
         if stored.startswith(ARGON2):
@@ -102,14 +108,24 @@ class Passwords:
         except (VerificationError, InvalidHashError, UnicodeEncodeError):
             return False
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        if not self._places.acquire(timeout=self._patience):
-            raise HashingOverloaded(retry_after=2)
+    def _apart(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        at_work = _threads(self._parallel, os.getpid()).submit(work, *args, **kwargs)
         try:
-            yield
-        finally:
-            self._places.release()
+            return at_work.result(self._patience)
+        except TimeoutError as error:
+            if at_work.cancel():
+                raise HashingOverloaded(retry_after=2) from error
+        return at_work.result()
+
+
+@cache
+def _threads(number: int, _pid: int) -> ThreadPoolExecutor:
+    """Return the threads that hash in a process; those of its parent did not survive the fork.
+
+    The allocator keeps what a thread has used once, so if every thread that answers requests hashed by itself, each
+    would hold its own 19 MiB, and the caches would never hold any of them.
+    """
+    return ThreadPoolExecutor(number, "hashing")
 
 
 def is_known_hash(stored: str) -> bool:
