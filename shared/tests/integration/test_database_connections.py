@@ -1,4 +1,4 @@
-"""Connections of the pool: which ones are asked whether they live, and which ones wait for the disk."""
+"""Connections of the pool: which are asked whether they live, which wait for the disk, and what each use makes them."""
 
 import pytest
 from sqlalchemy import text
@@ -43,3 +43,15 @@ def test_only_a_transaction_that_may_be_lost_does_not_wait_for_the_disk(database
     assert tuple(hasty) == ("off", "client")
     # The databases of tests are hasty, too, but by themselves and not because they were asked.
     assert durable.source != "client"
+
+
+def test_one_connection_serves_readers_and_writers_in_turn_each_in_a_transaction_of_its_kind(database_url: str) -> None:
+    kind = text("SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only')")
+    database = Database(database_url, pool_size=1)
+    seen = []
+    for transaction in (database.reading, database.writing) * 2:
+        with transaction() as session:
+            seen.append(tuple(session.execute(kind).one()))
+    database.close()
+
+    assert seen == [("repeatable read", "on"), ("read committed", "off")] * 2

@@ -89,8 +89,9 @@ class Database:
         self.file = None
         self._writer = nullcontext()
         self._dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self.engine = _postgres_engine(url, POSTGRES_SESSION, pool_size)
-        self.read_engine = self._migration_engine = self.engine
+        connections = _postgres_engine(url, POSTGRES_SESSION, pool_size)
+        self.engine = self._migration_engine = _beginning(connections, read_only=False)
+        self.read_engine = _beginning(connections, read_only=True)
         self._hasty_engine = _postgres_engine(url, f"{POSTGRES_SESSION} -c synchronous_commit=off", 1)
         self.wakeup = PostgresWakeup(self._dsn)
 
@@ -113,9 +114,6 @@ class Database:
     def reading(self) -> Iterator[Session]:
         """Open a transaction that only reads; it sees one state of the database."""
         with translated_errors(), Session(self.read_engine, expire_on_commit=False) as session:
-            if self.dialect == "postgresql":
-                options = {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
-                session.connection(execution_options=options)
             yield session
 
     @contextmanager
@@ -204,6 +202,23 @@ def _postgres_engine(url: URL, session_options: str, pool_size: int) -> Engine:
     )
     _check_rested_connections(engine)
     return engine
+
+
+def _beginning(engine: Engine, *, read_only: bool) -> Engine:
+    """Return an engine on the same connections whose transactions are of one kind.
+
+    The library would set each connection up and back again for each transaction, which takes as long as a short one.
+    """
+    level = psycopg.IsolationLevel.REPEATABLE_READ if read_only else psycopg.IsolationLevel.READ_COMMITTED
+    derived = engine.execution_options()
+
+    @event.listens_for(derived, "begin")
+    def _set(connection) -> None:  # type: ignore[no-untyped-def]  # SQLAlchemy's event signature
+        raw = connection.connection.driver_connection
+        if raw.read_only is not read_only:
+            raw.read_only, raw.isolation_level = read_only, level
+
+    return derived
 
 
 def _check_rested_connections(engine: Engine) -> None:
