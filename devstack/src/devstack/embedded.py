@@ -37,7 +37,10 @@ class Embedded:
     """All of Steward, started and stopped in order: services first to start, gateway first to stop."""
 
     def __init__(self, env: Mapping[str, str], data: Path) -> None:
-        own = {key: value for key, value in env.items() if key not in SERVERS} | {"STEWARD_DATA": str(data)}
+        own = {key: value for key, value in env.items() if key not in SERVERS} | {
+            "STEWARD_DATA": str(data),
+            "WEB_PROCESSES": "1",
+        }
         self._env = with_service_clients(own)
         self._stop = threading.Event()
         self._lock = FileLock(data / "running.lock")

@@ -1,5 +1,6 @@
 """The composition root: web, worker, commands and tests get the service from here."""
 
+import os
 import threading
 from collections.abc import Mapping
 from datetime import timedelta
@@ -99,8 +100,10 @@ def _seals(settings: Settings) -> Seals:
 
 def _parts(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: Log) -> Parts:
     secret = settings.key_encryption_secret
-    passwords = Passwords(memory_kib=settings.argon2_memory_kib, passes=settings.argon2_passes)
     runtime = settings.runtime
+    # More at a time than there are cores, in all processes together, would only take the caches from each other.
+    at_a_time = max(1, (os.cpu_count() or 1) // runtime.web_processes)
+    passwords = Passwords(memory_kib=settings.argon2_memory_kib, passes=settings.argon2_passes, parallel=at_a_time)
     rules = TokenRules(
         runtime.token_issuer, runtime.token_audience, runtime.token_algorithm, settings.access_token_lifetime
     )

@@ -50,22 +50,19 @@ class HashingOverloaded(Unavailable):
 
 
 class Passwords:
-    """Hashes and checks passwords, at most `parallel` at a time, others waiting up to `patience` seconds.
-
-    More at a time than there are cores would only take the caches away from each other.
-    """
+    """Hashes and checks passwords, at most `parallel` at a time, others waiting up to `patience` seconds."""
 
     def __init__(
         self,
         *,
         memory_kib: int,
         passes: int,
-        parallel: int = os.cpu_count() or 1,
+        parallel: int = 1,
         patience: float = 2.0,
         hasher: type[PasswordHasher] = PasswordHasher,
     ) -> None:
         self._hasher = hasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
-        self._parallel = parallel
+        self.parallel = parallel
         self._patience = patience
         self._decoy = self._hasher.hash("nobody has this password")
 
@@ -109,7 +106,7 @@ class Passwords:
             return False
 
     def _apart(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        at_work = _threads(self._parallel, os.getpid()).submit(work, *args, **kwargs)
+        at_work = _threads(self.parallel, os.getpid()).submit(work, *args, **kwargs)
         try:
             return at_work.result(self._patience)
         except TimeoutError as error:
