@@ -69,3 +69,9 @@ class Units(Generic[U]):
         """Open a unit that only reads."""
         with self.database.reading() as session:
             yield self._make(session, self.clock.now())
+
+    @contextmanager
+    def ask(self) -> Iterator[U]:
+        """Open a unit for a single question."""
+        with self.database.asking() as session:
+            yield self._make(session, self.clock.now())

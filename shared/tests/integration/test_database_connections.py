@@ -45,13 +45,36 @@ def test_only_a_transaction_that_may_be_lost_does_not_wait_for_the_disk(database
     assert durable.source != "client"
 
 
-def test_one_connection_serves_readers_and_writers_in_turn_each_in_a_transaction_of_its_kind(database_url: str) -> None:
+def test_one_connection_serves_every_use_in_turn_and_is_made_for_each(database_url: str) -> None:
     kind = text("SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only')")
     database = Database(database_url, pool_size=1)
     seen = []
-    for transaction in (database.reading, database.writing) * 2:
-        with transaction() as session:
+    for use in (database.reading, database.writing, database.asking) * 2:
+        with use() as session:
             seen.append(tuple(session.execute(kind).one()))
     database.close()
 
-    assert seen == [("repeatable read", "on"), ("read committed", "off")] * 2
+    assert seen == [("repeatable read", "on"), ("read committed", "off"), ("read committed", "off")] * 2
+
+
+def test_a_single_question_is_asked_outside_of_any_transaction_and_a_second_one_is_refused(database: Database) -> None:
+    begun_with_it = text("SELECT now() = statement_timestamp() FROM pg_sleep(0.01)")
+
+    with database.asking() as session:
+        assert session.scalar(begun_with_it)
+        with pytest.raises(RuntimeError, match="single question"):
+            session.scalar(begun_with_it)
+    with database.asking() as session:
+        assert session.scalar(begun_with_it)
+
+
+def test_a_question_finds_out_that_the_server_is_away(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "RESTED", 60.0)
+    with database.asking() as session:
+        session.execute(text("SELECT 1"))
+    end_connections(database_url)
+
+    with pytest.raises(DatabaseUnavailable), database.asking() as session:
+        session.execute(text("SELECT 1"))

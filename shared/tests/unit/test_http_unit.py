@@ -9,7 +9,7 @@ from sqlalchemy import Column, ForeignKey, MetaData, Table, Text, Uuid, insert, 
 from service_chassis.clock import ManualClock
 from service_chassis.database import Database
 from service_chassis.errors import Conflict
-from service_chassis.http import Blueprint, public, short_read, short_write, takes_no_key, uow
+from service_chassis.http import Blueprint, public, question, short_read, short_write, takes_no_key, uow
 from service_chassis.ids import uuid7
 from service_chassis.testing.plugin import only_sqlite
 from service_chassis.testing.web import Trial
@@ -110,6 +110,14 @@ def read_then_think_then_write() -> dict[str, Any]:
     with short_write() as unit:
         note(unit, "after thinking")
     return {"names": before}
+
+
+@book.route("/first")
+@book.response(200, Names)
+def ask_and_then_read() -> dict[str, Any]:
+    with question() as unit:
+        asked = texts(unit)
+    return {"names": asked + texts(uow())}
 
 
 @book.route("/slow-failed", methods=["POST"])
@@ -224,6 +232,13 @@ def test_a_view_may_read_think_and_write_without_holding_anything(trial: Trial, 
 
     assert response.status_code == 200
     assert noted(database) == ["meanwhile", "after thinking"]
+
+
+def test_a_view_may_ask_a_single_question_and_read_after_it(trial: Trial, database: Database) -> None:
+    with database.writing() as session:
+        session.execute(insert(notes).values(id=uuid7(), text="there"))
+
+    assert trial.client().get("/api/v1/notes/first").get_json()["data"] == {"names": ["there", "there"]}
 
 
 def test_a_short_transaction_has_committed_whatever_comes_after(trial: Trial, database: Database) -> None:

@@ -81,6 +81,7 @@ class Database:
         self._writer: AbstractContextManager[None] = writer_mutex(self.file)
         self.engine = self._hasty_engine = _sqlite_engine(url, begin="BEGIN IMMEDIATE")
         self.read_engine = _sqlite_engine(url, "query_only=ON", begin="BEGIN")
+        self._asking_engine = self.read_engine
         # Whether foreign keys count can only be said before a transaction begins, hence an engine of its own.
         self._migration_engine = _sqlite_engine(url, "foreign_keys=OFF", begin="BEGIN IMMEDIATE", poolclass=NullPool)
         self.wakeup: Wakeup = LocalWakeup(self.file)
@@ -92,6 +93,7 @@ class Database:
         connections = _postgres_engine(url, POSTGRES_SESSION, pool_size)
         self.engine = self._migration_engine = _beginning(connections, read_only=False)
         self.read_engine = _beginning(connections, read_only=True)
+        self._asking_engine = _asking(connections)
         self._hasty_engine = _postgres_engine(url, f"{POSTGRES_SESSION} -c synchronous_commit=off", 1)
         self.wakeup = PostgresWakeup(self._dsn)
 
@@ -114,6 +116,15 @@ class Database:
     def reading(self) -> Iterator[Session]:
         """Open a transaction that only reads; it sees one state of the database."""
         with translated_errors(), Session(self.read_engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def asking(self) -> Iterator[Session]:
+        """Open a session for a single question, which needs no transaction around it: one round trip instead of three.
+
+        Who asks a second one gets RuntimeError, because the two answers might not belong together.
+        """
+        with translated_errors(), Session(self._asking_engine, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -215,8 +226,28 @@ def _beginning(engine: Engine, *, read_only: bool) -> Engine:
     @event.listens_for(derived, "begin")
     def _set(connection) -> None:  # type: ignore[no-untyped-def]  # SQLAlchemy's event signature
         raw = connection.connection.driver_connection
-        if raw.read_only is not read_only:
-            raw.read_only, raw.isolation_level = read_only, level
+        if raw.autocommit or raw.read_only is not read_only:
+            raw.autocommit, raw.read_only, raw.isolation_level = False, read_only, level
+
+    return derived
+
+
+def _asking(engine: Engine) -> Engine:
+    """Return an engine on the same connections that executes one statement at a time, outside any transaction."""
+    derived = engine.execution_options()
+
+    @event.listens_for(derived, "begin")
+    def _set(connection) -> None:  # type: ignore[no-untyped-def]  # SQLAlchemy's event signature
+        raw = connection.connection.driver_connection
+        if not raw.autocommit:
+            raw.autocommit = True
+        connection.info["asked"] = False
+
+    @event.listens_for(derived, "before_cursor_execute")
+    def _ask(connection, *_) -> None:  # type: ignore[no-untyped-def]  # SQLAlchemy's event signature
+        if connection.info["asked"]:
+            raise RuntimeError("This is for a single question; what belongs together is asked in a transaction.")
+        connection.info["asked"] = True
 
     return derived
 

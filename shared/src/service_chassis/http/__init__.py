@@ -9,7 +9,7 @@ from service_chassis.http.idempotency import takes_no_key
 from service_chassis.http.kit import parts
 from service_chassis.http.marks import takes_query
 from service_chassis.http.paging import PageQuery
-from service_chassis.http.unit import short_read, short_write, uow
+from service_chassis.http.unit import question, short_read, short_write, uow
 
 __all__ = [
     "Blueprint",
@@ -22,6 +22,7 @@ __all__ = [
     "caller_if_any",
     "parts",
     "public",
+    "question",
     "short_read",
     "short_write",
     "takes_no_key",

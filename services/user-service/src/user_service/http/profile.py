@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from service_chassis.http import Blueprint, caller
+from service_chassis.http import Blueprint, caller, question
 from service_chassis.permissions import require
 from user_service.http.dependencies import may_look_up_users, parts, uow
 from user_service.http.people_schemas import PreferenceChangesBody, PreferencesView, ProfileBody, ProfileView
@@ -22,7 +22,9 @@ SHOWN = ("push_token", *UserView().fields)
 @profile.response(200, ProfileView)
 def get_profile() -> dict[str, Any]:
     """Return who calls."""
-    return shown(uow().users.get(caller().subject))
+    with question() as unit:
+        found = unit.users.shown(caller().subject)
+    return {**found, "preferences": parts().preferences.of(found["id"], uow)}
 
 
 @profile.route("/profile", methods=["PATCH"])

@@ -38,6 +38,14 @@ CREDENTIALS = _CREDENTIALS.where(User.email == bindparam("email"))
 CREDENTIALS_BY_USERNAME = _CREDENTIALS.where(User.username == bindparam("username"))
 LOCKED = BY_ID.with_for_update().execution_options(populate_existing=True)
 
+_TABLE = cast("Table", User.__table__)
+SHOWN = select(
+    *(column for column in _TABLE.c if column.name not in {"password_hash", "home_account_id"}),
+    func.nullif(_TABLE.c.home_account_id, NO_HOME).label("home_account_id"),
+    (_TABLE.c.status == Status.ACTIVE).label("is_active"),
+).where(_TABLE.c.id == bindparam("id"))
+"""What a user is shown of themselves: without an object around it, because nothing is asked for as often."""
+
 
 @dataclass(frozen=True, slots=True)
 class UserFilter:
@@ -101,6 +109,13 @@ class UserRepository:
     def get(self, user_id: UUID) -> User:
         """Return a user. Raises UserNotFound."""
         return self._found(BY_ID, id=user_id)
+
+    def shown(self, user_id: UUID) -> Mapping[Any, Any]:
+        """Return what a user is shown of themselves. Raises UserNotFound."""
+        found = self._session.execute(SHOWN, {"id": user_id}).mappings().one_or_none()
+        if found is None:
+            raise UserNotFound
+        return found
 
     def numbered(self, number: int) -> User:
         """Return the user of a public number. Raises UserNotFound."""
