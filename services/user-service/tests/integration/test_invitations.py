@@ -222,6 +222,8 @@ def test_with_an_admin_go_the_invitations_they_sent(
 
     assert error(accept(as_other, token)) == (404, "invitation_not_found")
     assert error(as_other.get(f"/api/v1/accounts/{account}")) == (404, "account_not_found")
+    (listed,) = data(as_anna.get(f"/api/v1/accounts/{account}/invitations"))
+    assert listed["status"] == "revoked"
 
 
 def test_an_admin_of_the_platform_invites_to_any_account(

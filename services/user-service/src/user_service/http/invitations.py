@@ -8,9 +8,8 @@ from service_chassis.http import Blueprint, Page, PageQuery, Paging, caller
 from user_service.http.account_schemas import AcceptBody, InvitationBody, InvitationView, MembershipView
 from user_service.http.accounts import belonging
 from user_service.http.dependencies import actor, uow
-from user_service.model.invitation import Invitation
+from user_service.model.invitation import Invitation, InvitationStatus
 from user_service.model.membership import AccountRole
-from user_service.usecases import accounts
 from user_service.usecases import invitations as use_case
 
 invitations = Blueprint(
@@ -23,8 +22,7 @@ invitations = Blueprint(
 @invitations.response(200, InvitationView(many=True))
 def list_invitations(paging: Paging, account_id: int) -> Page[dict[str, Any]]:
     """List an account's invitations, newest first, to those who manage it."""
-    accounts.check_may_manage(uow(), account_id, actor())
-    return uow().invitations.page(account_id, paging).each(shown)
+    return use_case.listed(uow(), account_id, actor(), paging).each(lambda found: shown(*found))
 
 
 @invitations.route("/<int:account_id>/invitations", methods=["POST"])
@@ -32,14 +30,15 @@ def list_invitations(paging: Paging, account_id: int) -> Page[dict[str, Any]]:
 @invitations.response(201, InvitationView, description="Invitation sent")
 def invite(body: Mapping[str, Any], account_id: int) -> dict[str, Any]:
     """Invite somebody by mail; an invitation that is still open is replaced."""
-    return shown(use_case.invite(uow(), account_id, actor(), body["email"], body["role"]))
+    invitation = use_case.invite(uow(), account_id, actor(), body["email"], body["role"])
+    return shown(invitation, InvitationStatus.PENDING)
 
 
 @invitations.route("/<int:account_id>/invitations/<uuid:invitation_id>", methods=["DELETE"])
 @invitations.response(200, InvitationView, description="Invitation revoked")
 def revoke(account_id: int, invitation_id: UUID) -> dict[str, Any]:
     """Take an invitation back."""
-    return shown(use_case.revoke(uow(), account_id, actor(), invitation_id))
+    return shown(use_case.revoke(uow(), account_id, actor(), invitation_id), InvitationStatus.REVOKED)
 
 
 @invitations.route("/invitations/accept", methods=["POST"])
@@ -50,8 +49,8 @@ def accept(body: Mapping[str, Any]) -> dict[str, Any]:
     return belonging(use_case.accept(uow(), caller().subject, body["token"]))
 
 
-def shown(invitation: Invitation) -> dict[str, Any]:
+def shown(invitation: Invitation, status: InvitationStatus) -> dict[str, Any]:
     role = AccountRole(invitation.role)
     names = ("id", "account_id", "email", "invited_by", "created_at", "expires_at")
     seen = {name: getattr(invitation, name) for name in names}
-    return seen | {"role": role.value, "role_name": role.label, "status": invitation.status(at=uow().now)}
+    return seen | {"role": role.value, "role_name": role.label, "status": status}

@@ -62,10 +62,11 @@ class Invitation(Entity):
         )
         return invitation, token.plain
 
-    def status(self, *, at: datetime) -> InvitationStatus:
+    def status(self, *, at: datetime, stands: bool = True) -> InvitationStatus:
+        """Return what became of it; it does not stand while its sender could not send it."""
         if self.accepted_at is not None:
             return InvitationStatus.ACCEPTED
-        if self.revoked_at is not None:
+        if self.revoked_at is not None or not stands:
             return InvitationStatus.REVOKED
         return InvitationStatus.EXPIRED if at >= self.expires_at else InvitationStatus.PENDING
 

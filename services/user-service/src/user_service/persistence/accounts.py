@@ -13,7 +13,7 @@ from user_service.model.account import Account
 from user_service.model.errors import AccountNotFound, MemberNotFound
 from user_service.model.history import AccountHistoryEntry
 from user_service.model.membership import AccountRole, Membership
-from user_service.model.user import Status, User
+from user_service.model.user import Role, Status, User
 
 CONSENTED = Membership.consented_at.is_not(None)
 
@@ -62,6 +62,13 @@ class AccountRepository:
         """Return the role a user has agreed to, by which others know who belongs to an account."""
         membership = self.membership(account_id, user_id)
         return self.granted_role(account_id, user_id) if membership is not None and membership.is_consented else None
+
+    def managers_among(self, account_id: int, user_ids: Collection[UUID]) -> set[UUID]:
+        """Return those of these users who may manage an account now: active Admins of it, or of the platform."""
+        of_account = select(Membership.user_id).where(Membership.account_id == account_id, _administers(Membership))
+        may_manage = (User.role == Role.ADMIN) | User.id.in_(of_account)
+        chosen = among(self._session, User.id, user_ids) & (User.status == Status.ACTIVE)
+        return set(self._session.scalars(select(User.id).where(chosen, may_manage)))
 
     def administers_any(self, user_id: UUID) -> bool:
         return bool(self._session.scalar(select(exists(administered(user_id)))))

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
+from service_chassis.database.paging import Page, Paging
 from user_service.model.actor import Actor
 from user_service.model.errors import (
     AccountNotFound,
@@ -11,10 +12,10 @@ from user_service.model.errors import (
     RoleAboveOwn,
     TooManyInvitations,
 )
-from user_service.model.invitation import MOST_A_DAY, Invitation
+from user_service.model.invitation import MOST_A_DAY, Invitation, InvitationStatus
 from user_service.model.membership import AccountRole, Membership
 from user_service.model.secret import digest_of
-from user_service.model.user import Role, Signal, normalised_email
+from user_service.model.user import Signal, normalised_email
 from user_service.persistence.unit_of_work import UnitOfWork
 from user_service.usecases import accounts, activity, members, notifying
 
@@ -55,6 +56,17 @@ def revoke(uow: UnitOfWork, account_id: int, actor: Actor, invitation_id: UUID) 
     return invitation
 
 
+def listed(uow: UnitOfWork, account_id: int, actor: Actor, paging: Paging) -> Page[tuple[Invitation, InvitationStatus]]:
+    """Return a piece of an account's invitations, newest first, each with what it is worth by now.
+
+    Raises AccountNotFound, MayNotManageAccount, InvalidCursor.
+    """
+    accounts.check_may_manage(uow, account_id, actor)
+    page = uow.invitations.page(account_id, paging)
+    managers = uow.accounts.managers_among(account_id, {invitation.invited_by for invitation in page.items})
+    return page.each(lambda sent: (sent, sent.status(at=uow.now, stands=sent.invited_by in managers)))
+
+
 def accept(uow: UnitOfWork, user_id: UUID, token: str) -> Membership:
     """Use an invitation up, which counts as activity and proves the address; nobody loses a role by it.
 
@@ -68,7 +80,7 @@ def accept(uow: UnitOfWork, user_id: UUID, token: str) -> Membership:
     user = uow.users.locked(user_id)
     invitation = uow.invitations.by_token(digest_of(token))
     invitation.accept(user.email, at=uow.now)
-    if not _stands(uow, invitation):
+    if not uow.accounts.managers_among(account_id, [invitation.invited_by]):
         raise InvitationNotFound
     user.email_verified_at = user.email_verified_at or uow.now
     activity.seen(uow, user, Signal.INVITATION_ACCEPTED)
@@ -81,10 +93,3 @@ def accept(uow: UnitOfWork, user_id: UUID, token: str) -> Membership:
 def forget(uow: UnitOfWork) -> bool:
     """Delete invitations that ended some time ago, whoever has their address now; say whether there may be more."""
     return uow.invitations.forget_ended(uow.now - KEPT)
-
-
-def _stands(uow: UnitOfWork, invitation: Invitation) -> bool:
-    """Say whether the sender still manages the account, for which no role is too high to give."""
-    sender = uow.users.get(invitation.invited_by)
-    standing = accounts.standing(uow, invitation.account_id, Actor(sender.id, Role(sender.role)))
-    return sender.is_active and standing.may_manage
