@@ -211,8 +211,8 @@ class Worker:
     def _beat(self, tick: Callable[[], None]) -> None:
         while not self._stop.is_set():
             tick()
-            self._heartbeat(self._depth())
-            self._stop.wait(HEARTBEAT_EVERY if self._broker_at else FIRST_CONTACT_EVERY)
+            reached = self._heartbeat(self._depth())
+            self._stop.wait(HEARTBEAT_EVERY if reached else FIRST_CONTACT_EVERY)
 
     def _depth(self) -> int | None:
         if not self._parts.subscriptions.routes():
@@ -224,7 +224,8 @@ class Worker:
         self._broker_at = time.monotonic()
         return depth
 
-    def _heartbeat(self, depth: int | None) -> None:
+    def _heartbeat(self, depth: int | None) -> bool:
+        """Note how the worker is; say whether it was noted that the broker has answered."""
         parts = self._parts
         with parts.units.write() as uow:
             age = self.broker_age
@@ -242,6 +243,7 @@ class Worker:
             waiting, failed = outbox.backlog(uow.session), failures.totals(uow.session)
         self._database_at = time.monotonic()
         parts.metrics.backlog(waiting, failed, depth)
+        return age is not None
 
     def _jobs(self) -> list[Job]:
         units = self._parts.units

@@ -27,7 +27,7 @@ from service_chassis.testing.plugin import any_broker, any_database, only_rabbit
 from service_chassis.testing.proxy import Proxy
 from service_chassis.testing.waiting import wait_until
 from service_chassis.unit_of_work import UnitOfWork
-from service_chassis.worker import Worker
+from service_chassis.worker import HEARTBEAT_EVERY, Worker
 
 
 @contextmanager
@@ -63,6 +63,26 @@ class TestAWorker:
 
             assert worker.alive
             assert worker.broker_age is not None
+
+    def test_that_reaches_its_broker_just_after_a_heartbeat_says_so_soon(
+        self, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        worker = backbone.worker()
+        tell = worker._heartbeat
+
+        def tell_just_before_the_contact(depth: int | None) -> object:
+            told = tell(depth)
+            worker._declare()
+            return told
+
+        monkeypatch.setattr(worker, "_heartbeat", tell_just_before_the_contact)
+
+        def reached() -> bool:
+            with backbone.units.read() as uow:
+                return uow.session.scalar(select(heartbeats.c.broker_at)) is not None
+
+        with at_work(worker):
+            wait_until(reached, within=HEARTBEAT_EVERY / 2)
 
     def test_that_stops_lets_its_handlers_finish_and_publishes_what_they_wrote(self, backbone: Backbone) -> None:
         entered, leave = threading.Event(), threading.Event()
