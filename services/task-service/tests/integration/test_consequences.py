@@ -269,3 +269,18 @@ def test_what_was_corrected_meanwhile_is_not_approved(desk: Any, held: MissLimit
 def test_there_is_nothing_to_decide_where_nothing_is_held(desk: Any) -> None:
     with pytest.raises(ConsequenceNotFound), desk.units.write() as uow:
         consequences.reject(uow, uuid7(), uuid7())
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["earlier first", "later first"])
+def test_misses_are_counted_from_the_first_that_is_not_counted_yet_whatever_is_found_first(
+    desk: Any, order: tuple[int, int]
+) -> None:
+    anna, found = uuid7(), [desk.clock.now() + days * DAY for days in (1, 9)]
+    for which in order:
+        with desk.units.write() as uow:
+            uow.miss_limits.note({anna: found[which]}, "a-sweep")
+
+    with desk.units.write() as uow:
+        (uncounted,) = uow.miss_limits.take()
+
+    assert (uncounted.user_id, uncounted.since) == (anna, found[0])
