@@ -162,6 +162,35 @@ def test_a_consequence_goes_under_the_correlation_id_of_the_sweep_that_found_it(
     assert [event.correlation_id for event in published(TaskMissLimitReached)] == ["the-sweep"]
 
 
+def test_a_whole_sweep_tells_everything_under_its_correlation_id(desk: Any, people: Any, published: Published) -> None:
+    desk.misses(people.has(), 5)
+
+    with correlation.correlated(Correlation("the-sweep")):
+        desk.sweeps()
+
+    told = [*published(TaskMissed), *published(TaskMissLimitReached)]
+    assert [event.correlation_id for event in told] == ["the-sweep"] * 6
+
+
+def test_misses_that_were_counted_are_not_held_against_somebody_again_because_another_missed_something_earlier(
+    desk: Any, people: Any, published: Published
+) -> None:
+    """Whoever managed people when they were counted is not accountable for them as a user."""
+    anna, bert = people.has(role="manager"), people.has()
+    by_bert = desk.assigns(bert)
+    desk.misses(anna, 5)
+    desk.sweeps()
+    people.becomes(anna, "user")
+    desk.clock.advance(8 * DAY)
+    desk.misses(anna)
+    with desk.units.write() as uow:
+        uow.miss_limits.note({bert: desk.task(by_bert[0]).missed_at}, "a-sweep")
+
+    desk.sweeps()
+
+    assert published(TaskMissLimitReached) == []
+
+
 def test_a_mistaken_bulk_assignment_of_one_manager_waits_for_an_admin(
     desk: Any, people: Any, published: Published
 ) -> None:

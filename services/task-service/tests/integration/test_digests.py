@@ -113,3 +113,14 @@ def test_alerts_that_came_between_sweeps_are_a_reason_to_sweep(
     desk.sweeps()
     assert counts(published) == [(0, 0, OVER + 1)]
     assert not desk.has_to_sweep()
+
+
+def test_a_manager_who_was_switched_off_is_not_written_to(
+    desk: Any, people: Any, boss: Actor, published: Published
+) -> None:
+    desk.misses(people.has(), OVER + 1, by=boss)
+    people.deactivates(boss.id)
+
+    desk.sweeps()
+
+    assert counts(published) == []
