@@ -3,6 +3,7 @@
 import ctypes
 import socket
 import struct
+import sys
 from contextlib import suppress
 
 ATTACH_FILTER = 26
@@ -26,6 +27,10 @@ def deafen(listener: socket.socket) -> None:
     the last one was, somebody may come between. Who knocks at a deaf one knocks again a second later, and is refused
     by then. Other systems than Linux cannot do this and stay with the small risk.
     """
+    if sys.platform != "linux":
+        # The same number may be another option there.
+        return
     program = ctypes.create_string_buffer(_NO_SYN, len(_NO_SYN))
+    # A container may forbid it, which is no reason to end any worse than without.
     with suppress(OSError):
         listener.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, struct.pack("HP", 4, ctypes.addressof(program)))
