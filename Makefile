@@ -7,7 +7,14 @@ PACKAGES := shared services/user-service services/cleanup-service services/task-
 EDITABLE := $(addprefix -e ,$(PACKAGES))
 COMPOSE := $(shell command -v docker-compose >/dev/null 2>&1 && echo docker-compose || echo docker compose)
 PYTEST := $(BIN)/python -m pytest
+PARALLEL := --numprocesses auto --dist loadscope
 T ?=
+
+# In parallel what does not mind, then one by one what kills or times processes. Status 5 says that nothing was chosen.
+define run-tests
+	$(PYTEST) $(PARALLEL) -m "$(1) and not serial" $(T) || test $$? -eq 5
+	$(PYTEST) -m "$(1) and serial" $(T) || test $$? -eq 5
+endef
 
 .DEFAULT_GOAL := help
 
@@ -39,13 +46,14 @@ down: ## Stop the containers; data stays
 	$(COMPOSE) down
 
 test: $(VENV)/installed-dev ## Run all tests on embedded parts and on real servers, started or installed where absent (T=path)
-	$(PYTEST) -m "not long" $(T)
+	$(call run-tests,not long)
 
 test-embedded: $(VENV)/installed-dev ## Run the tests that need no server
-	$(PYTEST) -m "not servers and not long" $(T)
+	$(call run-tests,not servers and not long)
 
 test-all: $(VENV)/installed-dev ## Run every test, the random and long ones too
-	$(PYTEST) $(T)
+	$(call run-tests,not long)
+	$(PYTEST) -m long $(T) || test $$? -eq 5
 
 test-containers: $(VENV)/installed-dev ## Run the system tests against the containers of `make up`, best with CLEANUP_INTERVAL_SECONDS=86400
 	TEST_COMPOSE_PROJECT=$${COMPOSE_PROJECT_NAME:-$(notdir $(CURDIR))} $(PYTEST) tests/system -k containers

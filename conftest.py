@@ -1,3 +1,4 @@
+import os
 from contextlib import suppress
 from importlib import import_module
 
@@ -8,3 +9,8 @@ pytest_plugins = ["service_chassis.testing.plugin", "service_chassis.testing.ser
 for package in ("gateway", "devstack"):
     with suppress(ImportError):
         import_module(package)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are cores: tests wait for servers a good part of their time."""
+    return (os.cpu_count() or 1) + 1

@@ -1,6 +1,7 @@
 """What tests have to tell besides their outcome: figures they came by, and the seeds of what they left to chance."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,13 @@ pytest.register_assert_rewrite("tests.running", "tests.faults")
 Note = Callable[[str], None]
 Figure = Callable[[str, float], None]
 NOTES = pytest.StashKey[list[str]]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here starts or kills whole processes, which others beside it would starve."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.serial)
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from service_chassis.testing.servers import Servers
 from service_chassis.testing.servers.process import free_port
 from service_chassis.testing.waiting import wait_until
 
+pytestmark = pytest.mark.serial
+
 ROOT = Path(__file__).parents[3]
 NOBODY = "127.0.0.1:1"
 UNAVAILABLE = 69

@@ -19,6 +19,8 @@ from gateway.testing.behaviours import echo, hang
 from gateway.testing.client import read
 from service_chassis.testing.waiting import wait_until
 
+pytestmark = pytest.mark.serial
+
 PROFILE = "/api/v1/users/profile"
 SLOW = "/api/v1/users/slow"
 

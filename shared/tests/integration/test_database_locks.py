@@ -17,6 +17,8 @@ from service_chassis.testing.waiting import wait_until
 HOLDER = """
 import sys
 from service_chassis.database import Database
+
+pytestmark = pytest.mark.serial
 lock = Database(sys.argv[1]).lock("sample")
 print(lock.acquire(), flush=True)
 sys.stdin.read()

@@ -21,6 +21,8 @@ from service_chassis.testing.proxy import Proxy
 from service_chassis.testing.waiting import wait_until
 from service_chassis.unit_of_work import UnitOfWork
 
+pytestmark = pytest.mark.serial
+
 
 class TestOutages(OutageConformance):
     pass

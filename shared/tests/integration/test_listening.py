@@ -10,7 +10,10 @@ import pytest
 from service_chassis.aio import doors
 from service_chassis.listening import deafen
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Only Linux can close a listener without this risk.")
+pytestmark = [
+    pytest.mark.serial,
+    pytest.mark.skipif(sys.platform != "linux", reason="Only Linux can close a listener without this risk."),
+]
 
 HOSTS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 

@@ -27,7 +27,7 @@ from service_chassis.testing.plugin import only_rabbitmq
 from service_chassis.testing.proxy import Proxy
 from service_chassis.testing.waiting import wait_until
 
-pytestmark = only_rabbitmq
+pytestmark = [only_rabbitmq, pytest.mark.serial]
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from service_chassis.testing.servers import (
 from service_chassis.testing.servers.guard import wait_until
 from service_chassis.testing.servers.process import free_port, listens
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.serial]
 
 
 @pytest.fixture(scope="module")

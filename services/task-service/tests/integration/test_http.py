@@ -13,6 +13,7 @@ from service_chassis.testing.plugin import only_sqlite
 from service_chassis.testing.web import Trial
 
 TASKS = "/api/v1/tasks"
+ANY_ID = "01a21a05-ab37-7fe7-afc5-0e8f9d965f33"
 HOUR = timedelta(hours=1)
 
 
@@ -31,11 +32,11 @@ def data(answer: TestResponse) -> Any:
         ("GET", TASKS),
         ("POST", TASKS),
         ("POST", f"{TASKS}/bulk-assign"),
-        ("GET", f"{TASKS}/{uuid7()}"),
-        ("PATCH", f"{TASKS}/{uuid7()}"),
-        ("DELETE", f"{TASKS}/{uuid7()}"),
-        ("POST", f"{TASKS}/{uuid7()}/status"),
-        ("GET", f"{TASKS}/{uuid7()}/history"),
+        ("GET", f"{TASKS}/{ANY_ID}"),
+        ("PATCH", f"{TASKS}/{ANY_ID}"),
+        ("DELETE", f"{TASKS}/{ANY_ID}"),
+        ("POST", f"{TASKS}/{ANY_ID}/status"),
+        ("GET", f"{TASKS}/{ANY_ID}/history"),
         ("GET", f"{TASKS}/alerts"),
         ("GET", f"{TASKS}/summary"),
         ("GET", f"{TASKS}/consequences"),

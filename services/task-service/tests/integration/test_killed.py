@@ -23,6 +23,8 @@ TASKS_EACH = 200
 IN_SMALL_STEPS = """
 from task_service.__main__ import main
 from task_service.persistence import tasks
+
+pytestmark = pytest.mark.serial
 tasks.AT_ONCE = dict.fromkeys(tasks.AT_ONCE, 100)
 main(["auto_update_tasks"])
 """

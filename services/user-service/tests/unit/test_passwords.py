@@ -204,7 +204,7 @@ def test_who_finds_no_place_in_time_is_told_to_come_back() -> None:
     assert raised.value.retry_after is not None
 
 
-@pytest.mark.parametrize("stored", [OURS, "garbled", None])
+@pytest.mark.parametrize("stored", [OURS, "garbled", None], ids=["ours", "garbled", "none"])
 def test_a_place_is_given_back_whatever_the_check_says(stored: str | None) -> None:
     narrow = Passwords(memory_kib=8, passes=1, parallel=1, patience=5)
 
