@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -118,9 +119,34 @@ class _Integer(IntegerConverter):
 
 
 class _Api(Api):  # type: ignore[misc]  # smorest has no types
-    """smorest's part in it: the documentation. Errors and paging are ours."""
+    """smorest's part in it: the documentation. Errors and paging are ours.
+
+    Blueprints are described when the document is first asked for, because that takes longer than the rest of a start.
+    """
 
     ERROR_SCHEMA = ErrorAnswer
+
+    def __init__(self, app: Flask, **options: Any) -> None:
+        self._undescribed: list[Blueprint] = []
+        self._describing = Lock()
+        super().__init__(app, **options)
+
+    def register_blueprint(self, blueprint: Blueprint) -> None:
+        self._app.extensions["flask-smorest"]["blp_name_to_api"][blueprint.name] = self
+        self._app.register_blueprint(blueprint)
+        self._undescribed.append(blueprint)
+
+    def document(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        with self._describing:
+            while self._undescribed:
+                self._describe(self._undescribed.pop(0))
+            document: dict[str, Any] = self.spec.to_dict()
+            return document
+
+    def _describe(self, blueprint: Blueprint) -> None:
+        blueprint.register_views_in_doc(self, self._app, self.spec, name=blueprint.name, parameters=None)
+        self.spec.tag({"name": blueprint.name, "description": blueprint.description})
 
     def _register_error_handlers(self) -> None:
         errors.register(self._app)
@@ -151,7 +177,7 @@ def _register_blueprints(app: Flask, blueprints: Sequence[Blueprint]) -> None:
     for blueprint in (operations.probes, dead_letters, *blueprints):
         api.register_blueprint(blueprint)
     app.register_blueprint(operations.plain)
-    app.add_url_rule("/openapi.json", "openapi", guard.public(lambda: app.json.response(api.spec.to_dict())))
+    app.add_url_rule("/openapi.json", "openapi", guard.public(lambda: app.json.response(api.document())))
 
 
 def _schema_name(schema: type[Schema] | Schema | str) -> str:
