@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -17,7 +18,7 @@ from gateway.routes import ROUTES
 from gateway.routing import RouteTable
 from gateway.upstream import Upstream
 from service_chassis.aio import DrainingRunner, Flow, Observation
-from service_chassis.breaker import Breaker
+from service_chassis.breaker import Breaker, State
 from service_chassis.logs import Log, make_log
 from service_chassis.metrics import Metrics
 
@@ -57,13 +58,13 @@ def bootstrap(env: Mapping[str, str], registry: CollectorRegistry, stop: threadi
         observation=Observation(log, Metrics(registry, "gateway")),
         flow=Flow(stop),
         identity=identity,
-        upstreams=_upstreams(settings, metrics),
+        upstreams=_upstreams(settings, metrics, log),
         table=RouteTable(ROUTES),
     )
     return Gateway(settings, log, parts)
 
 
-def _upstreams(settings: Settings, metrics: UpstreamMetrics) -> dict[str, Upstream]:
+def _upstreams(settings: Settings, metrics: UpstreamMetrics, log: Log) -> dict[str, Upstream]:
     upstreams = {}
     for service, origin in settings.services.items():
         breaker = Breaker(
@@ -73,5 +74,10 @@ def _upstreams(settings: Settings, metrics: UpstreamMetrics) -> dict[str, Upstre
             counts=lambda error: isinstance(error, UpstreamFailed),
         )
         metrics.watch(breaker)
+        breaker.on_change(partial(_log_change, log, service))
         upstreams[service] = Upstream(service, origin, breaker, metrics)
     return upstreams
+
+
+def _log_change(log: Log, service: str, state: State) -> None:
+    log.warning("breaker_changed", service=service, state=state.value)

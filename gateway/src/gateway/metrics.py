@@ -25,13 +25,17 @@ class UpstreamMetrics:
         self._breakers = Gauge(
             "gateway_breaker_state", "0 closed, 1 half open, 2 open.", ["service"], registry=registry
         )
+        self._breaker_changes = Counter(
+            "gateway_breaker_changes_total", "Changes into this state.", ["service", "state"], registry=registry
+        )
         self._feed_age = Gauge(
             "gateway_revocations_age_seconds", "Time since ended sessions were last asked for.", registry=registry
         )
 
     def watch(self, breaker: Breaker) -> None:
-        """Show the state of a service's breaker whenever the metrics are read."""
+        """Show the state of a service's breaker whenever the metrics are read, and count its changes."""
         self._breakers.labels(breaker.name).set_function(lambda: LEVELS[breaker.state])
+        breaker.on_change(lambda state: self._breaker_changes.labels(breaker.name, state.value).inc())
 
     def watch_feed(self, age: Callable[[], float]) -> None:
         """Show how old what is known of ended sessions is, whenever the metrics are read."""

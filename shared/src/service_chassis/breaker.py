@@ -1,14 +1,29 @@
-"""A circuit breaker for threads and event loops; its lock is never held while a protected call runs."""
+"""A circuit breaker for threads and event loops, on pybreaker's states, storage, exclusions and listeners.
+
+pybreaker's own `call` holds its lock while the protected call runs, and lets every thread probe at half-open. Here its
+states are told how a call ended, under a lock that is held only to admit and to record. The failure rate, the single
+probe and the clock are added.
+"""
 
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum, StrEnum, auto
 from functools import partial
+
+from pybreaker import (
+    STATE_CLOSED,
+    CircuitBreaker,
+    CircuitBreakerError,
+    CircuitBreakerListener,
+    CircuitBreakerState,
+    CircuitBreakerStorage,
+    CircuitMemoryStorage,
+)
 
 from service_chassis.errors import Unavailable
 
@@ -65,11 +80,17 @@ def any_error(error: BaseException) -> bool:
     return isinstance(error, Exception)
 
 
+class CallFailed(Exception):
+    """What the circuit is told of a call that was reported as failed."""
+
+
 class Breaker:
     """Lets calls through until they keep failing, then none for a while, then one at a time to see.
 
     `counts` says which errors are failures of the other side; an error that does not count is an answer, hence a
     success. What ends a call without being an Exception, such as cancellation, is neither, unless it counts.
+    `storage` keeps state, count and time of opening; `now` gives seconds, those of the epoch where a storage outlives
+    the process.
     """
 
     def __init__(
@@ -80,26 +101,34 @@ class Breaker:
         open_for: timedelta = timedelta(seconds=60),
         counts: Callable[[BaseException], bool] = any_error,
         now: Callable[[], float] = time.monotonic,
+        storage: CircuitBreakerStorage | None = None,
     ) -> None:
         self.name = name
-        self._failures = failures
-        self._open_for = open_for.total_seconds()
-        self._counts = counts
         self._now = now
         self._lock = threading.Lock()
+        self._storage = storage or CircuitMemoryStorage(STATE_CLOSED)
         self._era = 0
-        self._probing = False
-        self._probe_at: float | None = None
-        self._consecutive = 0
+        self._probe_began: float | None = None
         self._recent = _Recent()
+        self._circuit = CircuitBreaker(
+            fail_max=failures,
+            reset_timeout=open_for.total_seconds(),
+            exclude=[lambda error: not (isinstance(error, CallFailed) or counts(error))],
+            listeners=[_Changes(self._changed)],
+            state_storage=self._storage,
+            name=name,
+        )
+
+    def on_change(self, tell: Callable[[State], None]) -> None:
+        """Call `tell` with each new state; it must return at once and not call this breaker."""
+        self._circuit.add_listener(_Changes(tell))
 
     @property
     def state(self) -> State:
         """Return the state as metrics show it; half open is also an open breaker whose time is up."""
         with self._lock:
-            if self._probe_at is None:
-                return State.CLOSED
-            return State.HALF_OPEN if self._probing or self._now() >= self._probe_at else State.OPEN
+            state = _state(self._circuit.state)
+            return State.HALF_OPEN if state is State.OPEN and self._open_seconds_left() <= 0 else state
 
     @contextmanager
     def attempt(self) -> Iterator[Attempt]:
@@ -111,7 +140,7 @@ class Breaker:
         try:
             yield attempt
         except BaseException as error:
-            if self._counts(error):
+            if self._circuit.is_system_error(error):
                 attempt.failed()
             elif isinstance(error, Exception):
                 attempt.succeeded()
@@ -123,49 +152,73 @@ class Breaker:
     def allow(self) -> Attempt:
         """Admit one call, whose outcome must be reported; raises BreakerOpen."""
         with self._lock:
-            if self._probe_at is not None:
-                self._admit_probe(self._probe_at)
+            if _state(self._circuit.state) is not State.CLOSED:
+                self._admit_probe()
             return Attempt(partial(self._settle, self._era))
 
-    def _admit_probe(self, probe_at: float) -> None:
-        now = self._now()
-        if now < probe_at:
-            raise BreakerOpen(
-                f"{self.name} has failed repeatedly and is left alone for a while.",
-                retry_after=PROBE_TAKES if self._probing else probe_at - now,
-            )
+    def _admit_probe(self) -> None:
+        if _state(self._circuit.state) is State.OPEN:
+            if (left := self._open_seconds_left()) > 0:
+                raise self._refusal(left)
+            self._circuit.half_open()
         # A probe that never reports back is given up after the same time, or the breaker would stay open for ever.
-        self._turn(probe_at=now + self._open_for, probing=True)
+        elif self._probe_began is not None and self._now() < self._probe_began + self._circuit.reset_timeout:
+            raise self._refusal(PROBE_TAKES)
+        self._probe_began = self._now()
+        self._era += 1
+
+    def _refusal(self, retry_after: float) -> BreakerOpen:
+        return BreakerOpen(f"{self.name} has failed repeatedly and is left alone for a while.", retry_after=retry_after)
+
+    def _open_seconds_left(self) -> float:
+        opened_at = self._storage.opened_at
+        return opened_at.timestamp() + self._circuit.reset_timeout - self._now() if opened_at else 0.0
 
     def _settle(self, era: int, outcome: Outcome) -> None:
         with self._lock:
             # Calls that began before the breaker last changed say nothing about the present state.
             if era != self._era:
                 return
-            if self._probing:
-                self._probed(outcome)
-            elif outcome is not Outcome.ABANDONED:
-                self._record(failed=outcome is Outcome.FAILED)
+            if outcome is Outcome.ABANDONED:
+                self._probe_began = None
+                return
+            failed = outcome is Outcome.FAILED
+            self._recent.add(int(self._now()), failed=failed)
+            self._tell_circuit(failed=failed)
 
-    def _probed(self, outcome: Outcome) -> None:
-        if outcome is Outcome.SUCCEEDED:
-            self._turn(probe_at=None)
-            self._consecutive = 0
-            self._recent = _Recent()
-        else:
-            self._turn(probe_at=self._now() + (self._open_for if outcome is Outcome.FAILED else 0))
+    def _tell_circuit(self, *, failed: bool) -> None:
+        state = self._circuit.state
+        if not failed:
+            state._handle_success()  # noqa: SLF001  # The only way into its states besides `call`.
+            return
+        # pybreaker raises when this failure opens the circuit.
+        with suppress(CircuitBreakerError):
+            state._handle_error(CallFailed(), reraise=False)  # noqa: SLF001  # As above.
+            if self._recent.mostly_failures:
+                self._circuit.open()
 
-    def _record(self, *, failed: bool) -> None:
-        now = self._now()
-        self._recent.add(int(now), failed=failed)
-        self._consecutive = self._consecutive + 1 if failed else 0
-        if self._consecutive >= self._failures or (failed and self._recent.mostly_failures):
-            self._turn(probe_at=now + self._open_for)
-
-    def _turn(self, *, probe_at: float | None, probing: bool = False) -> None:
-        self._probe_at = probe_at
-        self._probing = probing
+    def _changed(self, state: State) -> None:
         self._era += 1
+        self._probe_began = None
+        if state is State.OPEN:
+            # pybreaker wrote the system's time, which tests do not move and which may be set back.
+            self._storage.opened_at = datetime.fromtimestamp(self._now(), UTC)
+        elif state is State.CLOSED:
+            self._recent = _Recent()
+
+
+class _Changes(CircuitBreakerListener):
+    """Tells of changes of state, in our words."""
+
+    def __init__(self, tell: Callable[[State], None]) -> None:
+        self._tell = tell
+
+    def state_change(self, _: CircuitBreaker, __: CircuitBreakerState | None, new_state: CircuitBreakerState) -> None:
+        self._tell(_state(new_state))
+
+
+def _state(state: CircuitBreakerState) -> State:
+    return State(state.name.replace("-", "_"))
 
 
 @dataclass(slots=True)

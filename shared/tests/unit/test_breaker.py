@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pybreaker import CircuitMemoryStorage
 
 from service_chassis.breaker import Breaker, BreakerOpen
 from service_chassis.clock import ManualClock
@@ -213,3 +214,29 @@ def test_a_cancelled_call_says_nothing_and_frees_the_probe(breaker: Breaker, tim
     assert breaker.state == "half_open"
     succeed(breaker)
     assert breaker.state == "closed"
+
+
+def test_each_change_of_state_is_told(breaker: Breaker, time: Time) -> None:
+    told: list[str] = []
+    breaker.on_change(told.append)
+
+    fail(breaker, 5)
+    time.passes(60)
+    fail(breaker)
+    time.passes(60)
+    succeed(breaker)
+
+    assert told == ["open", "half_open", "open", "half_open", "closed"]
+
+
+def test_what_a_storage_keeps_outlives_the_breaker(time: Time) -> None:
+    storage = CircuitMemoryStorage("closed")
+    fail(Breaker("destination", now=time, storage=storage), 3)
+    fail(Breaker("destination", now=time, storage=storage), 2)
+
+    after_a_restart = Breaker("destination", now=time, storage=storage)
+
+    assert after_a_restart.state == "open"
+    time.passes(60)
+    succeed(after_a_restart)
+    assert Breaker("destination", now=time, storage=storage).state == "closed"
