@@ -62,7 +62,7 @@ def run(port: int, host: str | None, data: Path) -> None:
 
     process.tune()
     data.mkdir(parents=True, exist_ok=True)
-    log = make_log("devstack", level=os.environ.get("LOG_LEVEL", "INFO"))
+    log = make_log("devstack", level=os.environ.get("LOG_LEVEL", "INFO"), form=os.environ.get("LOG_FORMAT", "auto"))
     capture_library_logs(log)
     try:
         asyncio.run(_serve(Stack(os.environ, data, port, host), data, started))

@@ -48,7 +48,7 @@ class Gateway:
 def bootstrap(env: Mapping[str, str], registry: CollectorRegistry, stop: threading.Event) -> Gateway:
     """Put the gateway together; once `stop` is set it says that it is about to end. Raises SettingsError."""
     settings = Settings.read(env)
-    log = make_log("gateway", level=settings.log_level)
+    log = make_log("gateway", level=settings.log_level, form=settings.log_format)
     metrics = UpstreamMetrics(registry)
     identity = Identity(settings)
     metrics.watch_feed(lambda: identity.revocations.age)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from gateway.proxies import Network
 from gateway.routes import CLEANUP, DELIVERY, TASK, USER
+from service_chassis.logs import FORMATS
 from service_chassis.settings import Environment
 from service_chassis.tokens.settings import SHARED_ALGORITHM, shared_secret
 
@@ -39,6 +40,7 @@ class Settings:
     drain_grace: timedelta
     """How long new connections are still taken after SIGTERM, so that balancers see the readiness change."""
     log_level: str
+    log_format: str
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Settings":
@@ -63,6 +65,7 @@ class Settings:
             breaker_open=reader.seconds("GATEWAY_BREAKER_SECONDS", default=60, minimum=0.1),
             drain_grace=_drain_grace(reader),
             log_level=reader.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),
+            log_format=reader.choice("LOG_FORMAT", FORMATS, default="auto"),
         )
         reader.finish()
         return settings

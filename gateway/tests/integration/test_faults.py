@@ -180,7 +180,9 @@ def test_a_failing_service_does_not_take_another_with_it(
 
     assert hasty.get(REPORTS, token=token).status == 200
     assert (breaker(hasty), breaker(hasty, "cleanup-service")) == ("open", "closed")
-    assert 'gateway_breaker_changes_total{service="user-service",state="open"} 1.0' in hasty.get("/metrics").body.decode()
+    assert (
+        'gateway_breaker_changes_total{service="user-service",state="open"} 1.0' in hasty.get("/metrics").body.decode()
+    )
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 422, 429])

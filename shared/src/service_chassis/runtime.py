@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
+from service_chassis.logs import FORMATS
 from service_chassis.settings import Environment
 from service_chassis.tokens.settings import SHARED_ALGORITHM, shared_secret
 
@@ -22,6 +23,7 @@ class Runtime:
     web_processes: int
     web_threads: int
     log_level: str
+    log_format: str
     token_issuer: str
     token_audience: str
     token_algorithm: str
@@ -43,6 +45,7 @@ class Runtime:
             web_processes=reader.integer("WEB_PROCESSES", default=2, minimum=1),
             web_threads=reader.integer("WEB_THREADS", default=8, minimum=1),
             log_level=reader.choice("LOG_LEVEL", LEVELS, default="INFO"),
+            log_format=reader.choice("LOG_FORMAT", FORMATS, default="auto"),
             token_issuer=reader.text("JWT_ISSUER", default="steward"),
             token_audience=reader.text("JWT_AUDIENCE", default="steward"),
             token_algorithm=algorithm,

@@ -118,11 +118,16 @@ def test_each_request_is_one_line_without_what_it_said(trial: Trial) -> None:
     assert "77" not in rung["route"]
 
 
-def test_what_machines_ask_for_all_day_is_logged_only_when_it_is_bad(trial: Trial) -> None:
+def test_the_line_of_a_request_is_for_debugging_unless_the_service_failed(trial: Trial) -> None:
     trial.client().get("/livez")
     trial.client().get("/livez?verbose=1")
+    trial.client(None).get("/api/v1/bells/broken")
 
-    assert [(line["route"], line["status"]) for line in requests(trial)] == [("/livez", 400)]
+    assert [(line["route"], line["status"], line["level"]) for line in requests(trial)] == [
+        ("/livez", 200, "debug"),
+        ("/livez", 400, "debug"),
+        ("/api/v1/bells/broken", 500, "info"),
+    ]
 
 
 def test_requests_are_counted_and_timed_by_route(trial: Trial) -> None:

@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
@@ -61,6 +62,46 @@ def test_what_is_below_the_level_is_not_written(stream: io.StringIO) -> None:
     log.warning("loud")
 
     assert [line["event"] for line in lines(stream)] == ["loud"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_a_line_is_for_people_and_coloured() -> None:
+    terminal = Terminal()
+
+    with correlated(Correlation("01a21a05-ab37-7fe7-afc5-0e8f9d965f33", causation_id="event-3")):
+        make_log("task-service", stream=terminal).warning("tasks_swept", missed=3)
+
+    (line,) = terminal.getvalue().splitlines()
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", line)
+    assert plain != line
+    assert re.match(r"\d\d:\d\d:\d\d \[warning +\] tasks_swept +\[task-service +\] ", plain)
+    assert plain.endswith("missed=3 id=9d965f33")
+
+
+def test_the_form_can_be_chosen_whatever_the_stream_is(stream: io.StringIO) -> None:
+    terminal = Terminal()
+
+    make_log("task-service", form="json", stream=terminal).info("tasks_swept")
+    make_log("task-service", form="console", stream=stream).info("tasks_swept")
+
+    assert json.loads(terminal.getvalue())["event"] == "tasks_swept"
+    assert not stream.getvalue().startswith("{")
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_an_exception_is_readable_on_a_terminal() -> None:
+    terminal = Terminal()
+
+    try:
+        raise ZeroDivisionError("broken")
+    except ZeroDivisionError:
+        make_log("task-service", stream=terminal).exception("job_failed")
+
+    assert "broken" in terminal.getvalue()
 
 
 def test_two_services_in_one_process_do_not_see_each_other() -> None:

@@ -37,7 +37,7 @@ def bootstrap(
     """Put the service together; nothing runs yet. Raises SettingsError."""
     settings = Settings.read(env)
     runtime = settings.runtime
-    log = make_log(NAME, level=runtime.log_level)
+    log = make_log(NAME, level=runtime.log_level, form=runtime.log_format)
     metrics = Metrics(registry, NAME)
     database = Database(runtime.database_url, pool_size=runtime.database_pool)
     units = Units(database, UnitOfWork, clock or SystemClock())

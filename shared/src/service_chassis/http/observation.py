@@ -1,4 +1,7 @@
-"""What can be seen of a request from outside: one line in the log, its metrics, and its correlation id."""
+"""What can be seen of a request from outside: its metrics, its correlation id, and a line in the log.
+
+The line is at DEBUG unless the service failed: the gateway writes one for each request already.
+"""
 
 import time
 from http import HTTPMethod
@@ -10,8 +13,6 @@ from service_chassis.http.kit import kit
 
 METHODS = frozenset(HTTPMethod)
 UNMATCHED = "unmatched"
-POLLED = ("/livez", "/readyz", "/metrics", "/internal/")
-"""What machines ask for all day; their answers are logged when they are bad."""
 
 
 def begin() -> None:
@@ -25,7 +26,7 @@ def finish(response: Response) -> Response:
     route = request.url_rule.rule if request.url_rule else UNMATCHED
     kit().metrics.answered(method, route, response.status_code, seconds)
     duration_ms = round(seconds * 1000, 1)
-    write = kit().log.debug if route.startswith(POLLED) and response.status_code < 400 else kit().log.info
+    write = kit().log.debug if response.status_code < 500 else kit().log.info
     write("request", method=method, route=route, status=response.status_code, duration_ms=duration_ms)
     ids = correlation.current()
     if ids is not None:

@@ -90,7 +90,7 @@ class Trial:
             verifier=self.callers.verifier,
             revocations=self.callers.revocations,
             metrics=Metrics(self.registry, name),
-            log=make_log(name, stream=self._lines),
+            log=make_log(name, level="DEBUG", stream=self._lines),
             secret=SECRET,
             blueprints=blueprints,
             **options,
