@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +11,8 @@ from uuid import UUID, uuid4
 import pika
 import pytest
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import binary, sampled_from, text
 from werkzeug.test import TestResponse
 
 from event_contracts import Contract, NotificationReady
@@ -20,7 +24,9 @@ from service_chassis.messaging.envelope import Event
 from service_chassis.messaging.foreign import ForeignConsumer
 from service_chassis.service import Service
 from service_chassis.testing.plugin import only_rabbitmq, only_sqlite
+from service_chassis.testing.waiting import wait_until
 from service_chassis.worker import Worker
+from user_service.messaging.requests import NotificationRequested
 from user_service.model.notification import Notification
 from user_service.model.user import Role, User
 
@@ -294,12 +300,12 @@ def test_a_request_that_failed_succeeds_later(
         assert failures.listed(uow.session, failures.Filter(), state=failures.RETRYING) == []
 
 
-@only_sqlite
 @pytest.mark.parametrize(
     "body",
     [
         b"no json",
         b"\xff\xfe",
+        b"\x00",
         b"[]",
         json.dumps({"notification_type": "push"}).encode(),
         json.dumps(asked(uuid4(), notification_type="fax")).encode(),
@@ -313,7 +319,51 @@ def test_what_is_no_request_is_given_up_at_once(push_queue: ForeignConsumer, ser
     with service.units.read() as uow:
         (dead,) = failures.listed(uow.session, failures.Filter())
     assert dead.reason == "invalid_data"
-    assert given_up(service) == ([] if body.startswith(b"\xff") else [body])
+    assert given_up(service) == ([] if body in {b"\xff\xfe", b"\x00"} else [body])
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors])
+@given(
+    body=binary() | binary(max_size=4).map(lambda end: b'{"notification_type":"push","user_id":"' + end),
+    message_id=text(max_size=400),
+    routing_key=text(max_size=255) | sampled_from(["push", NotificationRequested.type]),
+    content_type=text(max_size=255),
+)
+def test_no_message_whatever_it_holds_is_in_the_way_of_the_next(
+    push_queue: ForeignConsumer, service: Service, anna: User, **bad: Any
+) -> None:
+    before = len(kept(service))
+    bad = Delivery(tag=1, exchange="notifications.direct", **bad)
+
+    push_queue.handle([bad, delivery(asked(anna, notification_type="push"))])
+
+    assert len(kept(service)) == before + 1
+
+
+def test_a_message_that_names_its_type_as_a_retry_does_is_no_reason_to_stop(
+    push_queue: ForeignConsumer, service: Service, anna: User
+) -> None:
+    posing = replace(delivery(asked(anna, notification_type="push"), "no UUID"), routing_key=NotificationRequested.type)
+
+    push_queue.handle([posing, delivery(asked(anna, notification_type="push"))])
+
+    assert len(kept(service)) == 2
+
+
+def test_bytes_from_outside_do_not_hold_up_the_requests_behind_them(
+    declared: Broker, worker: Worker, anna: User, service: Service
+) -> None:
+    """Issue: one NUL byte on `email.queue` stopped the mails of everybody."""
+    good = json.dumps(asked(anna, notification_type="email")).encode()
+    bodies = [b"\x00", b"\xff", b'{"notification_type":"\\u0000"}', good]
+    messages = [Message("", "notifications.direct", "email", "application/json", body) for body in bodies]
+    assert set(declared.publish(messages)) == {Outcome.CONFIRMED}
+    email_queue = worker.foreign[0]
+
+    with closing(declared.subscribe(email_queue.queue, prefetch=email_queue.prefetch)) as hold:
+        wait_until(lambda: bool(email_queue.take(hold, timeout=0.1)) and bool(kept(service)))
+
+    assert [each.channel for each in kept(service)] == ["email"]
 
 
 @pytest.fixture

@@ -149,14 +149,19 @@ class Consumer:
         except NotSubscribed:
             self._metrics.consumed(delivery.routing_key, "not_subscribed", delivery.events)
         except Unreadable as error:
-            with self._units.write() as uow:
-                failures.park(uow.session, self.name, delivery, reason=error.reason, detail=str(error), now=uow.now)
-                self.given_up(uow, delivery)
-            self._metrics.consumed(delivery.routing_key, "parked", 1)
-            self._log.warning(
-                "message_parked", type=delivery.routing_key, message_id=delivery.message_id, reason=error.reason
-            )
+            self._park(delivery, error)
+        except Exception as error:  # noqa: BLE001  # What bytes from outside do to a reader must not stop the next message.
+            self._park(delivery, Unreadable("undecodable", repr(error)))
         return None
+
+    def _park(self, delivery: Delivery, why: Unreadable) -> None:
+        with self._units.write() as uow:
+            failures.park(uow.session, self.name, delivery, reason=why.reason, detail=str(why), now=uow.now)
+            self.given_up(uow, delivery)
+        self._metrics.consumed(delivery.routing_key, "parked", 1)
+        self._log.warning(
+            "message_parked", type=delivery.routing_key, message_id=delivery.message_id, reason=why.reason
+        )
 
     def _together(self, items: Sequence[Incoming]) -> None:
         """Handle all items in one transaction: one inbox insert, and one call per batch handler."""

@@ -6,7 +6,6 @@ States: `retrying` (a next attempt is due some time) and `dead` (attempts used u
 import base64
 import hashlib
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,6 +25,8 @@ RETRYING = "retrying"
 DEAD = "dead"
 HANDLER_FAILED = "handler_failed"
 ERROR_LIMIT = 2_000
+LONGEST_ID = 255
+"""Characters of a message id as AMQP knows them; PostgreSQL has no index entry for much longer ones."""
 DUE_AT_ONCE = 100
 BASE64 = ";base64"
 """End of the content type of a body that is kept in base64, because it is no text that every database takes."""
@@ -205,7 +206,7 @@ def _message_id(session: Session, consumer: str, delivery: Delivery, body: str) 
     Who sends what no handler can read may also send no id, or always the same.
     """
     digest = hashlib.sha256(delivery.body).hexdigest()[:16]
-    if not delivery.message_id:
+    if not 0 < len(delivery.message_id) <= LONGEST_ID:
         return digest
     row = failed_messages.c
     same_id = (row.consumer == consumer) & (row.message_id == _storable(delivery.message_id))
@@ -213,12 +214,20 @@ def _message_id(session: Session, consumer: str, delivery: Delivery, body: str) 
     return delivery.message_id if known in {None, body} else f"{delivery.message_id}#{digest}"
 
 
-def _kept(content_type: str, body: bytes) -> tuple[str, str]:
-    with suppress(UnicodeDecodeError):
+def storable_text(body: bytes) -> str | None:
+    """Return a body as text, or None where it is none that every database takes."""
+    try:
         text = body.decode()
-        if "\0" not in text:
-            return content_type, text
-    return content_type + BASE64, base64.b64encode(body).decode()
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
+
+
+def _kept(content_type: str, body: bytes) -> tuple[str, str]:
+    text = storable_text(body)
+    if text is None:
+        return content_type + BASE64, base64.b64encode(body).decode()
+    return content_type, text
 
 
 def _words(error: BaseException) -> str:

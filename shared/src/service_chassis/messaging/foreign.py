@@ -14,6 +14,7 @@ import msgspec
 
 from service_chassis.ids import uuid7
 from service_chassis.logs import Log
+from service_chassis.messaging import failures
 from service_chassis.messaging.broker import Broker, Delivery
 from service_chassis.messaging.consumer import Consumer
 from service_chassis.messaging.envelope import Event, NewMessage
@@ -117,9 +118,8 @@ class ForeignConsumer(Consumer):
         return Incoming(id_, event.type, delivery.exchange, [event], [delivery.body], JSON)
 
     def given_up(self, uow: Any, delivery: Delivery) -> None:
-        try:
-            body = delivery.body.decode()
-        except UnicodeDecodeError:
+        body = failures.storable_text(delivery.body)
+        if body is None:
             # The outbox keeps text; what is none stays in the table of failed messages alone.
             return
         uow.outgoing.append(
@@ -140,7 +140,14 @@ class ForeignConsumer(Consumer):
 
         A retry comes from a row, which has the type in place of the key and remembers this id as the message's.
         """
-        if delivery.routing_key == self._form.type:
-            return UUID(delivery.message_id)
+        if delivery.routing_key == self._form.type and (known := _as_uuid(delivery.message_id)):
+            return known
         name = data.request_id or delivery.message_id
         return uuid5(REQUESTS, f"{delivery.exchange}:{data.scope}:{name}") if name else uuid7()
+
+
+def _as_uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -4,6 +4,8 @@ import dataclasses
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import binary, dictionaries, integers, just, sampled_from, text
 
 from service_chassis.messaging import failures
 from service_chassis.messaging.broker import Delivery
@@ -51,6 +53,27 @@ class ParkedConformance:
         assert row.reason == reason
         assert row.error
         assert backbone.counted("parked") == 1
+
+    @settings(
+        max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+    )
+    @given(
+        body=binary() | binary(max_size=4).map(lambda end: b'{"specversion":"1.0","id":"' + end),
+        message_id=text(max_size=3_000),
+        routing_key=text(max_size=255) | just(Deposited.type),
+        exchange=text(max_size=255) | just(Deposited.exchange),
+        content_type=text(max_size=255) | sampled_from([SINGLE, BATCH]),
+        headers=dictionaries(text(max_size=20), text() | integers() | binary(), max_size=3),
+    )
+    def test_no_message_whatever_it_holds_is_in_the_way_of_the_next(self, backbone: Backbone, **broken: Any) -> None:
+        consumer = backbone.consumer(on(Deposited, apply))
+        before = len(backbone.effects())
+        bad, good = delivered(backbone.clock, Deposited("bad"), Deposited("good"))
+
+        consumer.handle([dataclasses.replace(bad, **broken), good])
+
+        assert backbone.effects().count("bad") == 0
+        assert len(backbone.effects()) == before + 1
 
     def test_a_batch_of_two_types_is_parked(self, backbone: Backbone) -> None:
         consumer = backbone.consumer(on(Deposited, apply))
