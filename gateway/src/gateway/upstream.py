@@ -111,5 +111,9 @@ class Upstream:
 
 
 def says_it_failed(reply: Reply) -> bool:
-    """Say whether an answer tells that the service is in trouble; a 503 that says when to come back is in control."""
-    return reply.status >= 500 and not (reply.status == 503 and "Retry-After" in reply.headers)
+    """Return whether an answer tells that the service is in trouble.
+
+    A 500 does not: one caller's request may provoke it, and must not close the service to everybody else. A 503 that
+    says when to come back is in control.
+    """
+    return reply.status in {502, 503, 504} and not (reply.status == 503 and "Retry-After" in reply.headers)

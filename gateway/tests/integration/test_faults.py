@@ -204,8 +204,8 @@ def test_so_is_a_service_that_says_when_to_come_back(gateway: RunningGateway, us
     assert breaker(gateway) == "closed"
 
 
-@pytest.mark.parametrize("status", [500, 503])
-def test_a_service_that_only_fails_is_left_alone(
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_service_that_says_it_cannot_serve_is_left_alone(
     gateway: RunningGateway, users: UserService, token: str, status: int
 ) -> None:
     users.behaves = answer(status)
@@ -214,6 +214,17 @@ def test_a_service_that_only_fails_is_left_alone(
 
     assert errors == [status] * 5 + [503]
     assert breaker(gateway) == "open"
+
+
+def test_a_fault_that_one_request_provokes_does_not_close_the_service_to_others(
+    gateway: RunningGateway, users: UserService, token: str
+) -> None:
+    users.behaves = answer(500)
+
+    statuses = [gateway.get(PROFILE, token=token).status for _ in range(30)]
+
+    assert statuses == [500] * 30
+    assert breaker(gateway) == "closed"
 
 
 def test_a_service_that_comes_back_is_found_on_its_old_connections(

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -167,8 +167,9 @@ def _encoded(position: Sequence[Any]) -> str:
 def _decoded(cursor: str, order: Order) -> list[Any]:
     try:
         values = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=list[Any])
-        return [msgspec.convert(v, _python_type(c)) for v, c in zip(values, order.columns, strict=True)]
-    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        position = [msgspec.convert(v, _python_type(c)) for v, c in zip(values, order.columns, strict=True)]
+        return [value.astimezone(UTC) if isinstance(value, datetime) else value for value in position]
+    except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         raise InvalidCursor from error
 
 

@@ -25,7 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
-from service_chassis.database.types import UtcDateTime, aware
+from service_chassis.database.types import UtcDateTime, in_utc
 
 Insert = postgresql.Insert | sqlite.Insert
 
@@ -128,7 +128,7 @@ def _array(values: Iterable[Any], of: TypeEngine[Any]) -> ColumnElement[Any]:
     if isinstance(of, Uuid):
         return literal([value and value.hex for value in values], _Array("UUID"))
     if isinstance(of, UtcDateTime):
-        return literal([value and aware(value).isoformat() for value in values], _Array("TIMESTAMPTZ"))
+        return literal([value and in_utc(value).isoformat() for value in values], _Array("TIMESTAMPTZ"))
     return literal(list(values), ARRAY(of))
 
 

@@ -7,6 +7,9 @@ from sqlalchemy import JSON, DateTime, Dialect
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 
+FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
+LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
+
 Json = JSON().with_variant(JSONB(), "postgresql")
 
 
@@ -19,13 +22,24 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         if value is None:
             return None
-        utc = aware(value).astimezone(UTC)
+        utc = in_utc(value)
         return utc if dialect.name == "postgresql" else utc.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # SQLAlchemy's signature
         if value is None:
             return None
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def in_utc(value: datetime) -> datetime:
+    """Return an instant in UTC; one beyond the ends of the calendar there becomes that end, so that order is kept.
+
+    Raises ValueError for a value without a time zone.
+    """
+    try:
+        return aware(value).astimezone(UTC)
+    except OverflowError:
+        return FIRST_INSTANT if value.year == FIRST_INSTANT.year else LAST_INSTANT
 
 
 def aware(value: datetime) -> datetime:

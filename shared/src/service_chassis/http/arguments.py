@@ -19,6 +19,9 @@ from service_chassis.http.kit import kit
 from service_chassis.http.marks import marks_of_request
 
 NO_NUL = "A text must not contain the character NUL."
+DEEPEST = 32
+"""Levels of nesting in a body; PostgreSQL and recursive code have limits of their own further down."""
+TOO_DEEP = f"The body is nested more than {DEEPEST} levels deep."
 TOO_LARGE = "A number must fit into 64 bits."
 SUSPICIOUS = re.compile(rb"\\u0000|[0-9]{19}")
 """Where a body does not match this, no value in it can be one that the databases cannot hold."""
@@ -76,9 +79,16 @@ def _decoded(body: bytes) -> Any:
         data = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedJson from error
+    if body.count(b"{") + body.count(b"[") > DEEPEST and _is_deeper(data, DEEPEST):
+        raise MalformedJson(TOO_DEEP)
     if SUSPICIOUS.search(body) and (wrong := dict(_not_storable(data, ""))):
         raise ValidationFailed(fields=wrong)
     return data
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return inner is not None and (levels == 0 or any(_is_deeper(each, levels - 1) for each in inner))
 
 
 def _not_storable(value: Any, place: str) -> Iterator[tuple[str, list[str]]]:

@@ -9,6 +9,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from service_chassis.database.paging import Page
 from service_chassis.errors import NotFound
 from service_chassis.http.envelope import Blueprint
+from service_chassis.http.fields import Instant
 from service_chassis.http.guard import allowed
 from service_chassis.http.unit import uow
 from service_chassis.messaging import failures
@@ -56,8 +57,8 @@ class Choice(Schema):
     type = fields.String(validate=validate.Length(1, 200))
     reason = fields.String(validate=validate.Length(1, 200))
     subject = fields.String(validate=validate.Length(1, 200))
-    since = fields.AwareDateTime()
-    until = fields.AwareDateTime()
+    since = Instant()
+    until = Instant()
 
 
 class Action(Choice):

@@ -1,11 +1,11 @@
 """Shapes of requests and answers."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from marshmallow import Schema, fields, post_load, validate
 
 from service_chassis.http import PageQuery, Paging
+from service_chassis.http.fields import Instant
 from service_chassis.http.paging import paging_of
 from task_service.model.alert import AlertKind
 from task_service.model.miss_limit import LimitState
@@ -16,8 +16,6 @@ from task_service.persistence.tasks import NEWEST_FIRST, SHOWN, SORTS, TaskFilte
 NOTE_LIMIT = 1_000
 MOST_ASSIGNEES = 500
 MOST_ALERTS = 500
-INSTANTS = validate.Range(datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
-"""What every database and every time zone can hold."""
 STATUSES = validate.OneOf([status.value for status in SHOWN])
 
 
@@ -31,10 +29,6 @@ def _description(**options: Any) -> fields.String:
 
 def _priority(**options: Any) -> fields.String:
     return fields.String(validate=validate.OneOf([priority.value for priority in Priority]), **options)
-
-
-def _instant(**options: Any) -> fields.AwareDateTime:
-    return fields.AwareDateTime(validate=INSTANTS, **options)
 
 
 class TaskView(Schema):
@@ -60,7 +54,7 @@ class NewTask(Schema):
     title = _title(required=True)
     description = _description(load_default="")
     priority = _priority(load_default=Priority.NORMAL.value)
-    deadline = _instant(required=True, metadata={"description": "In the future, with its time zone."})
+    deadline = Instant(required=True, metadata={"description": "In the future, with its time zone."})
 
 
 class TaskBody(NewTask):
@@ -104,7 +98,7 @@ class StatusBody(Noted):
 
 
 class ExtendBody(Noted):
-    deadline = _instant(required=True)
+    deadline = Instant(required=True)
 
 
 class ReassignBody(Noted):
@@ -130,8 +124,8 @@ class TaskQuery(PageQuery):
         validate=validate.OneOf(["active", "deactivated", "purged"]),
         metadata={"description": "`deactivated` lists what has to be handed over."},
     )
-    deadline_from = _instant()
-    deadline_to = _instant(metadata={"description": "Before this instant."})
+    deadline_from = Instant()
+    deadline_to = Instant(metadata={"description": "Before this instant."})
     overdue = fields.Boolean(metadata={"description": "Whether the deadline passed before the task was done."})
     text = fields.String(
         validate=validate.Length(min=1, max=TITLE_LIMIT), metadata={"description": "A part of the title."}
@@ -148,8 +142,8 @@ class TaskQuery(PageQuery):
 
 class SummaryQuery(PageQuery):
     by = fields.String(load_default="assignee", validate=validate.OneOf(["assignee", "creator"]))
-    deadline_from = _instant()
-    deadline_to = _instant(metadata={"description": "Before this instant."})
+    deadline_from = Instant()
+    deadline_to = Instant(metadata={"description": "Before this instant."})
 
     @post_load
     def _paging(self, data: dict[str, Any], **_: Any) -> tuple[Paging, str, TaskFilter]:

@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import Schema, fields, post_load, validate
 
 from service_chassis.http import PageQuery, Paging
+from service_chassis.http.fields import Instant
 from service_chassis.http.paging import paging_of
 from user_service.http.schemas import text
 from user_service.model.notification import (
@@ -54,7 +55,7 @@ class NotificationBody(Schema):
 class ReportBody(Schema):
     notification_id = fields.UUID(required=True)
     status = fields.String(required=True, validate=validate.OneOf(list(Report)))
-    timestamp = fields.AwareDateTime(load_default=None, allow_none=True)
+    timestamp = Instant(load_default=None, allow_none=True)
     error = fields.String(load_default=None, allow_none=True, validate=text(2_000))
 
 

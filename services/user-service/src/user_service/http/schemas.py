@@ -6,6 +6,7 @@ from marshmallow import Schema, fields, post_load, validate
 
 from service_chassis.database.paging import LARGEST_NUMBER, Order
 from service_chassis.http import PageQuery, Paging
+from service_chassis.http.fields import Instant
 from service_chassis.http.paging import paging_of
 from user_service.model.user import EMAIL_LIMIT, NAME_LIMIT, USERNAME_LIMIT, Role, Status
 from user_service.persistence.users import ORDERS, UserFilter
@@ -102,7 +103,7 @@ class UserQuery(PageQuery):
     status = fields.String(validate=validate.OneOf([status.value for status in Status]))
     role = fields.String(validate=validate.OneOf([role.value for role in Role]))
     email = fields.String(validate=text(EMAIL_LIMIT), metadata={"description": "A part of the address."})
-    inactive_since = fields.AwareDateTime(metadata={"description": "Without activity since this instant."})
+    inactive_since = Instant(metadata={"description": "Without activity since this instant."})
     sort = fields.String(load_default="created_at", validate=validate.OneOf(list(ORDERS)))
 
     @post_load

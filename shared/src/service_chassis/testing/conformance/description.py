@@ -10,6 +10,8 @@ from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from service_chassis.testing.conformance import extremes
+
 EXAMPLES = 10
 """Requests of each kind to each operation."""
 
@@ -34,6 +36,9 @@ class DescriptionConformance:
         for operation in [result.ok() for result in described.get_all_operations() if isinstance(result, Ok)]:
             if mode is GenerationMode.POSITIVE or _takes_anything(operation):
                 _try(operation, headers, mode)
+
+    def test_no_value_at_the_end_of_its_range_makes_it_fail(self, app: Flask, headers: dict[str, str]) -> None:
+        assert extremes.failures(app, headers) == []
 
 
 def _try(operation: Any, headers: dict[str, str], mode: GenerationMode) -> None:
