@@ -25,6 +25,8 @@ from service_chassis.worker import Worker
 SERVERS = ("DATABASE_URL", "BROKER_URL", "REDIS_URL", "SMTP_URL")
 """Settings of the other ways to run, which must not leak into this one."""
 WEB_THREADS = 8
+CONNECTIONS_WAITING = 512
+"""Connections the kernel keeps for a service until a thread takes them: more than the gateway opens at a time."""
 BOOTSTRAPS = {"USER": user_service.bootstrap, "CLEANUP": cleanup_service.bootstrap, "TASK": task_service.bootstrap}
 """The services by the beginning of their settings' names; the first is the one the others call."""
 
@@ -79,7 +81,13 @@ class Embedded:
         self._lock.release()
 
     def _serve(self, service: Service) -> str:
-        server = Server(("127.0.0.1", 0), service.make_web(), numthreads=WEB_THREADS, shutdown_timeout=5)
+        server = Server(
+            ("127.0.0.1", 0),
+            service.make_web(),
+            numthreads=WEB_THREADS,
+            shutdown_timeout=5,
+            request_queue_size=CONNECTIONS_WAITING,
+        )
         server.prepare()
         thread = threading.Thread(target=server.serve, name=f"{service.name}-web", daemon=True)
         thread.start()

@@ -95,7 +95,7 @@ class Edge:
         self._table = parts.table
         exchange = Exchange(session, settings.services[USER])
         self._guard = Guard(parts.identity.verifier, parts.identity.revocations, exchange)
-        self._forwarder = Forwarder(parts.upstreams, session, settings.deadline, settings.body_limit)
+        self._forwarder = Forwarder(parts.upstreams, session, settings)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         headers.check(request)

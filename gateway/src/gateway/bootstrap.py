@@ -75,7 +75,7 @@ def _upstreams(settings: Settings, metrics: UpstreamMetrics, log: Log) -> dict[s
         )
         metrics.watch(breaker)
         breaker.on_change(partial(_log_change, log, service))
-        upstreams[service] = Upstream(service, origin, breaker, metrics)
+        upstreams[service] = Upstream(service, origin, breaker, metrics, settings.upstream_requests)
     return upstreams
 
 

@@ -29,6 +29,10 @@ class Settings:
     """The shared secret, where tokens are signed with one."""
     deadline: timedelta
     body_limit: int
+    body_within: timedelta
+    """What every body is given to arrive; a long one gets more as it comes."""
+    upstream_requests: int
+    """Requests under way to one service; further ones wait a little for their turn."""
     rate_limit: int
     """Requests per second and address; 0 is no limit."""
     trusted_proxies: tuple[Network, ...]
@@ -57,6 +61,8 @@ class Settings:
             token_secret=shared_secret(reader, algorithm),
             deadline=reader.seconds("GATEWAY_DEADLINE_SECONDS", default=15, minimum=0.1),
             body_limit=reader.integer("GATEWAY_BODY_LIMIT", default=1_048_576, minimum=1),
+            body_within=reader.seconds("GATEWAY_BODY_SECONDS", default=5, minimum=0.1),
+            upstream_requests=reader.integer("GATEWAY_UPSTREAM_REQUESTS", default=256, minimum=1),
             rate_limit=reader.integer("GATEWAY_RATE_LIMIT", default=0),
             trusted_proxies=_networks(reader, "GATEWAY_TRUSTED_PROXIES"),
             redis_url=reader.optional("REDIS_URL"),

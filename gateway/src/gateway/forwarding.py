@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
 
 import aiohttp
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from gateway import headers
-from gateway.bodies import RequestBody
+from gateway.bodies import BodyLimits, read_whole
+from gateway.config import Settings
 from gateway.connections import UpstreamUnreachable
 from gateway.routes import Route
 from gateway.routing import Target
@@ -28,23 +28,21 @@ class ServiceNotConfigured(Unavailable):
 
 
 class Forwarder:
-    def __init__(
-        self, upstreams: Mapping[str, Upstream], session: aiohttp.ClientSession, deadline: timedelta, body_limit: int
-    ) -> None:
-        """Use `deadline` and `body_limit` where a route has none of its own."""
+    def __init__(self, upstreams: Mapping[str, Upstream], session: aiohttp.ClientSession, settings: Settings) -> None:
+        """Use the deadline and the limit of bodies in `settings` where a route has none of its own."""
         self._upstreams = upstreams
         self._session = session
-        self._deadline = deadline
-        self._body_limit = body_limit
+        self._settings = settings
 
     async def forward(
         self, request: web.Request, route: Route, target: Target, access_token: str | None
     ) -> web.StreamResponse:
         """Return the service's answer; raises what kept it from coming."""
         upstream = self._upstream(route)
-        body = RequestBody(request, route.body_limit or self._body_limit)
-        deadline = asyncio.get_running_loop().time() + (route.deadline or self._deadline).total_seconds()
-        await body.hold_if_small(deadline)
+        settings = self._settings
+        deadline = asyncio.get_running_loop().time() + (route.deadline or settings.deadline).total_seconds()
+        size = min(route.body_limit or settings.body_limit, settings.body_limit)
+        body = await read_whole(request, BodyLimits(size, settings.body_within.total_seconds(), deadline))
         call = _call(request, route, target, body, deadline)
         if access_token is not None:
             call.headers[hdrs.AUTHORIZATION] = f"Bearer {access_token}"
@@ -60,7 +58,7 @@ class Forwarder:
         return upstream
 
 
-def _call(request: web.Request, route: Route, target: Target, body: RequestBody, deadline: float) -> Call:
+def _call(request: web.Request, route: Route, target: Target, body: bytes | None, deadline: float) -> Call:
     passed = headers.passed_in(request.headers)
     passed.update(headers.origin(request, ids_of(request)))
     remaining = deadline - asyncio.get_running_loop().time()

@@ -9,6 +9,8 @@ USER, TASK, CLEANUP, DELIVERY = "user-service", "task-service", "cleanup-service
 METHODS = frozenset({"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"})
 SAFE = frozenset({"GET", "HEAD"})
 """Methods that change nothing."""
+PUBLIC_BODY_BYTES = 65_536
+"""The largest body of a request that anybody may send."""
 
 
 class Access(Enum):
@@ -38,7 +40,7 @@ class Route:
 
 def public(path: str, service: str = USER, *, methods: frozenset[str] = METHODS, takes_key: bool = False) -> Route:
     """Return the route of one path that needs no token."""
-    return Route(path, service, Access.PUBLIC, methods, alone=True, takes_key=takes_key)
+    return Route(path, service, Access.PUBLIC, methods, alone=True, takes_key=takes_key, body_limit=PUBLIC_BODY_BYTES)
 
 
 ROUTES = (

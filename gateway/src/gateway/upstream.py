@@ -4,23 +4,33 @@ import asyncio
 import random
 import time
 from dataclasses import dataclass
+from io import BytesIO
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from gateway.bodies import RequestBody
 from gateway.connections import UNANSWERED, UpstreamFailed, UpstreamTimeout, UpstreamUnreachable
 from gateway.metrics import UpstreamMetrics
 from gateway.retries import RetryBudget
-from service_chassis.breaker import Attempt, Breaker
-from service_chassis.errors import ServiceError
+from service_chassis.breaker import Breaker
+from service_chassis.errors import Unavailable
 
 PAUSE = 0.025
 """The longest pause before an attempt is repeated, in seconds."""
 SHORT = 65_536
 """Answers up to this size are read whole before the client hears of them, so that a broken one is a clean error."""
+
+
+TURN_WITHIN = 5.0
+"""Seconds a request waits for its turn where as many as may be are under way to its service."""
+
+
+class Busy(Unavailable):
+    """The service has as many requests under way as it is given at a time."""
+
+    code = "busy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +40,7 @@ class Call:
     method: str
     target: str
     headers: CIMultiDict[str]
-    body: RequestBody
+    body: bytes | None
     deadline: float
     repeatable: bool
 
@@ -46,21 +56,39 @@ class Reply:
 
 
 class Upstream:
-    def __init__(self, name: str, origin: str, breaker: Breaker, metrics: UpstreamMetrics) -> None:
-        """Stand for the service at `origin`; the breaker counts UpstreamFailed only."""
+    def __init__(self, name: str, origin: str, breaker: Breaker, metrics: UpstreamMetrics, most: int) -> None:
+        """Stand for the service at `origin`, with `most` requests at a time; the breaker counts UpstreamFailed only."""
         self.name = name
         self.origin = origin
         self.breaker = breaker
         self._metrics = metrics
         self._retries = RetryBudget()
+        self._turns = asyncio.Semaphore(most)
 
     async def exchange(self, session: aiohttp.ClientSession, call: Call) -> Reply:
-        """Send a call and return the answer; raises UpstreamFailed, BreakerOpen, or what was wrong with the body."""
+        """Send a call and return the answer; raises UpstreamFailed, BreakerOpen, Busy."""
+        await self._take_turn(call.deadline)
+        try:
+            return await self._attempt_twice(session, call)
+        finally:
+            self._turns.release()
+
+    async def _take_turn(self, deadline: float) -> None:
+        """Wait for a turn, which tells nothing of the service and therefore nothing to the breaker."""
+        remaining = deadline - asyncio.get_running_loop().time()
+        try:
+            # Half of the time is left to the service, or what waited would fail in its name.
+            async with asyncio.timeout(min(TURN_WITHIN, remaining / 2)):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise Busy(retry_after=1) from error
+
+    async def _attempt_twice(self, session: aiohttp.ClientSession, call: Call) -> Reply:
         self._retries.earn()
         try:
             return await self._attempt(session, call)
         except UNANSWERED:
-            if not (call.repeatable and call.body.repeatable and self._retries.spend()):
+            if not (call.repeatable and self._retries.spend()):
                 raise
         self._metrics.repeated(self.name)
         await asyncio.sleep(random.uniform(0, PAUSE))  # noqa: S311  # Nothing depends on nobody guessing it.
@@ -73,7 +101,7 @@ class Upstream:
                 async with asyncio.timeout_at(call.deadline):
                     reply = await self._reply(session, call)
             except (TimeoutError, aiohttp.ClientError, HttpProcessingError, ConnectionError, UpstreamFailed) as error:
-                failure = self._failure(error, call, attempt)
+                failure = _failure(error)
                 self._metrics.exchanged(self.name, failure.code, time.perf_counter() - started)
                 raise failure from error
             if says_it_failed(reply):
@@ -86,7 +114,7 @@ class Upstream:
             call.method,
             URL(self.origin + call.target, encoded=True),
             headers=call.headers,
-            data=call.body.content(),
+            data=_payload(call.body),
             allow_redirects=False,
         )
         try:
@@ -98,16 +126,16 @@ class Upstream:
             raise
         return Reply(response.status, response.headers, body, response)
 
-    def _failure(self, error: Exception, call: Call, attempt: Attempt) -> UpstreamFailed:
-        """Return what an error means; raises what the client is to blame for, as that tells nothing of the service."""
-        try:
-            call.body.blame()
-        except ServiceError:
-            attempt.abandoned()
-            raise
-        if isinstance(error, UpstreamFailed):
-            return error
-        return UpstreamTimeout() if isinstance(error, TimeoutError) else UpstreamUnreachable()
+
+def _payload(body: bytes | None) -> bytes | BytesIO | None:
+    """Return a body as the client sends it: a large one in pieces, so that the others get their turn."""
+    return BytesIO(body) if body is not None and len(body) > SHORT else body
+
+
+def _failure(error: Exception) -> UpstreamFailed:
+    if isinstance(error, UpstreamFailed):
+        return error
+    return UpstreamTimeout() if isinstance(error, TimeoutError) else UpstreamUnreachable()
 
 
 def says_it_failed(reply: Reply) -> bool:

@@ -1,12 +1,14 @@
 import socket
+import threading
+import time
+from contextlib import suppress
+from threading import Event
 from typing import Any
 
 import pytest
 
 from gateway.testing import RunningGateway, UserService
-from gateway.testing.behaviours import hang_reading
 from gateway.testing.client import first_answer
-from service_chassis.testing.waiting import wait_until
 
 NOTIFICATIONS = "/api/v1/notifications"
 LIMIT = 100_000
@@ -41,16 +43,14 @@ def test_a_body_that_says_it_is_too_large_is_refused_before_any_of_it_is_read(
 def test_a_body_that_grows_too_large_is_refused_when_it_does(
     gateway: RunningGateway, users: UserService, token: str
 ) -> None:
-    users.behaves = hang_reading
     piece = b"%x\r\n" % 30_000 + b"x" * 30_000 + b"\r\n"
 
     with sent_in_part(gateway, head(token, "Transfer-Encoding: chunked") + piece) as connection:
-        wait_until(lambda: users.seen)
         connection.sendall(piece * 3)
         answer = first_answer(connection)
 
     assert (answer.status, answer.error) == (413, "body_too_large")
-    assert users.left.wait(5)
+    assert not users.seen
 
 
 def test_a_body_of_exactly_the_limit_passes(gateway: RunningGateway, users: UserService, token: str) -> None:
@@ -61,14 +61,22 @@ def test_a_body_of_exactly_the_limit_passes(gateway: RunningGateway, users: User
     assert [len(seen.body) for seen in users.seen] == [LIMIT, LIMIT]
 
 
-def test_a_service_does_not_hear_of_a_short_request_before_it_is_there(
-    gateway: RunningGateway, users: UserService, token: str
+@pytest.mark.parametrize(
+    ("header", "parts"),
+    [
+        ("Content-Length: 10", (b"12345", b"67890")),
+        ("Transfer-Encoding: chunked", (b"5\r\n12345\r\n", b"5\r\n67890\r\n0\r\n\r\n")),
+    ],
+    ids=["by length", "in chunks"],
+)
+def test_a_service_does_not_hear_of_a_request_before_it_is_whole(
+    gateway: RunningGateway, users: UserService, token: str, header: str, parts: tuple[bytes, bytes]
 ) -> None:
-    with sent_in_part(gateway, head(token, "Content-Length: 10") + b"12345") as connection:
+    with sent_in_part(gateway, head(token, header) + parts[0]) as connection:
         assert gateway.get("/livez").status == 200
         assert not users.seen
 
-        connection.sendall(b"67890")
+        connection.sendall(parts[1])
 
         assert first_answer(connection).status == 200
     assert users.seen[0].body == b"1234567890"
@@ -81,21 +89,52 @@ def test_a_service_does_not_hear_of_a_short_request_before_it_is_there(
 def test_a_client_that_does_not_send_what_it_announced_is_the_one_to_blame(
     gateway: RunningGateway, users: UserService, token: str, header: str, part: bytes
 ) -> None:
-    users.behaves = hang_reading
-
     with sent_in_part(gateway, head(token, header) + part) as connection:
         answer = first_answer(connection)
 
     assert (answer.status, answer.error) == (408, "request_timeout")
+    assert not users.seen
     assert gateway.get("/status").json["data"]["services"]["user-service"]["breaker"] == "closed"
+
+
+def test_a_body_that_only_drips_is_too_late_long_before_the_deadline(
+    start: Any, users: UserService, token: str
+) -> None:
+    gateway = start(GATEWAY_BODY_SECONDS="0.3", GATEWAY_DEADLINE_SECONDS="60")
+    started = time.monotonic()
+
+    with sent_in_part(gateway, head(token, "Content-Length: 1000") + b"1") as connection:
+        drip = Event()
+        threading.Thread(target=dripping, args=(connection, drip)).start()
+        answer = first_answer(connection)
+        drip.set()
+
+    assert (answer.status, answer.error) == (408, "request_timeout")
+    assert time.monotonic() - started < 5
+    assert not users.seen
+
+
+def dripping(connection: socket.socket, enough: Event) -> None:
+    with suppress(OSError):
+        while not enough.wait(0.05):
+            connection.sendall(b"1")
+
+
+@pytest.mark.parametrize("framing", ["Content-Length", "chunked"])
+def test_what_anybody_may_send_is_small(gateway: RunningGateway, users: UserService, framing: str) -> None:
+    size = 65_537
+    body: Any = b"x" * size if framing == "Content-Length" else iter([b"x" * size])
+
+    got = gateway.request("POST", "/api/v1/auth/login", body=body)
+
+    assert (got.status, got.error) == (413, "body_too_large")
+    assert not users.seen
 
 
 @pytest.mark.parametrize("rest", [b"zz\r\nxxx\r\n", b"-1\r\n\r\n", b"3\r\n12345\r\n"])
 def test_a_body_that_breaks_the_rules_is_refused(
     gateway: RunningGateway, users: UserService, token: str, rest: bytes
 ) -> None:
-    users.behaves = hang_reading
-
     with sent_in_part(gateway, head(token, "Transfer-Encoding: chunked") + b"1\r\nx\r\n" + rest) as connection:
         answer = first_answer(connection)
 

@@ -103,7 +103,7 @@ def test_a_request_is_repeated_once_and_not_for_ever(gateway: RunningGateway, us
     assert len(users.seen) == 2
 
 
-def test_a_body_that_was_passed_on_in_pieces_is_not_sent_again(
+def test_a_body_that_came_in_pieces_is_whole_and_can_be_sent_again(
     gateway: RunningGateway, users: UserService, token: str
 ) -> None:
     users.behaves = reset
@@ -111,7 +111,21 @@ def test_a_body_that_was_passed_on_in_pieces_is_not_sent_again(
     got = gateway.request("PUT", "/api/v1/users/7", token=token, body=iter([b"x" * 10, b"y" * 10]))
 
     assert got.status == 502
-    assert len(users.seen) == 1
+    assert [seen.body for seen in users.seen] == [b"x" * 10 + b"y" * 10] * 2
+
+
+def test_requests_beyond_those_a_service_gets_at_a_time_wait_and_open_no_breaker(
+    start: Any, users: UserService, token: str
+) -> None:
+    gateway = start(GATEWAY_UPSTREAM_REQUESTS="2", GATEWAY_DEADLINE_SECONDS="0.4", GATEWAY_BREAKER_FAILURES="3")
+    users.behaves = hang
+
+    with ThreadPoolExecutor(8) as clients:
+        got = list(clients.map(lambda _: gateway.get(PROFILE, token=token), range(8)))
+
+    assert sorted(each.error for each in got) == ["busy"] * 6 + ["upstream_timeout"] * 2
+    assert {each.headers.get("Retry-After") for each in got if each.error == "busy"} == {"1"}
+    assert breaker(gateway) == "closed"
 
 
 @pytest.mark.parametrize("status", [500, 503, 504])
