@@ -2,14 +2,11 @@
 
 import secrets
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 
-import cleanup_service.messaging.subscriptions
-import task_service.messaging.subscriptions
-import user_service.messaging.subscriptions
+from devstack.rabbitmq_definitions import clients
 from service_chassis.messaging.rabbitmq import RabbitMQ
-from service_chassis.messaging.topology import Topology, consuming, publishing
+from service_chassis.messaging.topology import Topology
 from service_chassis.testing.servers import Postgres
 from service_chassis.testing.servers.process import free_port
 from tests.running.door import Door
@@ -38,6 +35,8 @@ class Native(Steward):
         self._redis_url = redis_url
         self._postgres = postgres
         self._broker_url = f"{rabbitmq_url}?namespace=system-{secrets.token_hex(6)}"
+        # As `make run-native` and the containers do it before any worker starts.
+        RabbitMQ(self._broker_url).declare(topology())
         self._databases = {service: postgres.create_database("system") for service in (USER, CLEANUP, TASK)}
         self._ports: dict[str, int] = {}
         for name in COMMANDS:
@@ -101,11 +100,4 @@ class Native(Steward):
 
 def topology() -> Topology:
     """Return everything the services declare on the broker."""
-    consumers = {
-        USER: user_service.messaging.subscriptions.subscriptions(timedelta(hours=1)),
-        CLEANUP: cleanup_service.messaging.subscriptions.subscriptions(),
-        TASK: task_service.messaging.subscriptions.subscriptions(),
-    }
-    queues = [consuming(f"{service}.events", known.routes()) for service, known in consumers.items()]
-    exchanges = [publishing(f"{name}.events") for name in ("user", "cleanup", "task")]
-    return sum([*exchanges, *queues], Topology())
+    return sum((client.topology for client in clients()), Topology())

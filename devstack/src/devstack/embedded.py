@@ -64,10 +64,12 @@ class Embedded:
             service.migrate()
             self._services.append(service)
             env[f"{name}_SERVICE_URL"] = self._serve(service)
-        for service in self._services:
-            worker = service.make_worker()
+        self._workers = [service.make_worker() for service in self._services]
+        # Before anything is published: an event does not reach a queue that is bound after it.
+        for worker in self._workers:
+            worker.declare()
+        for worker in self._workers:
             worker.start()
-            self._workers.append(worker)
         return env
 
     def stop(self) -> None:

@@ -74,6 +74,7 @@ def run(env: Mapping[str, str], procfile: Path, port: int, announce: Callable[[]
     _check_servers(env)
     for service in SERVICES:
         _create_database(database_url(env["DATABASE_URL"], service))
+    _declare_topology(env["BROKER_URL"])
     env = with_service_clients(env) | addresses(env)
     honcho.manager.KILL_WAIT = STOP_WITHIN
     gateway, services = f"http://127.0.0.1:{port}", [env[f"{service.upper()}_SERVICE_URL"] for service in SERVICES]
@@ -142,6 +143,16 @@ def _broker_problem(url: str) -> str | None:
     except (BrokerUnavailable, ValueError) as error:
         return str(error)
     return None
+
+
+def _declare_topology(url: str) -> None:
+    """Declare every service's part before anything is published: an event does not reach a queue bound after it."""
+    # The services bring their libraries along; what is missing should be told before.
+    from devstack.rabbitmq_definitions import clients
+
+    broker = connect(url, name="devstack")
+    broker.declare(sum((client.topology for client in clients()), Topology()))
+    broker.close()
 
 
 def _redis_problem(url: str) -> str | None:

@@ -192,15 +192,18 @@ class Worker:
         return ended
 
     def _consume(self, consumer: Consumer, tick: Callable[[], None]) -> None:
-        self._declare()
+        self.declare()
         consumer.run(tick)
 
     def _publish(self, tick: Callable[[], None]) -> None:
-        self._declare()
+        self.declare()
         self.relay.run(tick)
 
-    def _declare(self) -> None:
-        """Declare the topology, which may be new to the broker after it was restarted or rebuilt."""
+    def declare(self) -> None:
+        """Declare the topology, which may be new to the broker after it was restarted or rebuilt.
+
+        Raises BrokerUnavailable.
+        """
         self._parts.broker.declare(self._parts.topology)
         self._broker_at = time.monotonic()
         if not self._declared.is_set():
@@ -251,7 +254,7 @@ class Worker:
         backbone = [
             Job("outbox.forget", timedelta(minutes=1), self._forget),
             # A binding that was removed by hand would otherwise be missed until the next start.
-            Job("topology.declare", timedelta(minutes=1), self._declare),
+            Job("topology.declare", timedelta(minutes=1), self.declare),
         ]
         if self._parts.subscriptions.routes():
             backbone += [

@@ -72,7 +72,7 @@ class TestAWorker:
 
         def tell_just_before_the_contact(depth: int | None) -> object:
             told = tell(depth)
-            worker._declare()
+            worker.declare()
             return told
 
         monkeypatch.setattr(worker, "_heartbeat", tell_just_before_the_contact)
