@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_network
 from urllib.parse import urlsplit
 
-from gateway.proxies import Network
 from gateway.routes import CLEANUP, DELIVERY, TASK, USER
 from service_chassis.logs import FORMATS
-from service_chassis.settings import Environment
+from service_chassis.settings import Environment, Network
 from service_chassis.tokens.settings import SHARED_ALGORITHM, shared_secret
 
+RATE_LIMIT = 100
+"""Requests per second and address in production, unless a setting says otherwise."""
 LONGEST_GRACE = timedelta(seconds=5)
 ALGORITHMS = ("RS256", "ES256", "EdDSA", SHARED_ALGORITHM)
 
@@ -63,8 +63,8 @@ class Settings:
             body_limit=reader.integer("GATEWAY_BODY_LIMIT", default=1_048_576, minimum=1),
             body_within=reader.seconds("GATEWAY_BODY_SECONDS", default=5, minimum=0.1),
             upstream_requests=reader.integer("GATEWAY_UPSTREAM_REQUESTS", default=256, minimum=1),
-            rate_limit=reader.integer("GATEWAY_RATE_LIMIT", default=0),
-            trusted_proxies=_networks(reader, "GATEWAY_TRUSTED_PROXIES"),
+            rate_limit=reader.integer("GATEWAY_RATE_LIMIT", default=0 if reader.demo else RATE_LIMIT),
+            trusted_proxies=reader.trusted_networks("GATEWAY_TRUSTED_PROXIES"),
             redis_url=reader.optional("REDIS_URL"),
             cors_origins=frozenset(reader.words("CORS_ALLOWED_ORIGINS")),
             breaker_failures=reader.integer("GATEWAY_BREAKER_FAILURES", default=5, minimum=1),
@@ -98,16 +98,6 @@ def _is_origin(address: str) -> bool:
     except ValueError:
         return False
     return bool(whole) and not (parts.path or parts.query or parts.fragment or parts.username)
-
-
-def _networks(reader: Environment, name: str) -> tuple[Network, ...]:
-    networks = []
-    for word in reader.words(name):
-        try:
-            networks.append(ip_network(word))
-        except ValueError:
-            reader.problems.append(f"{name} holds {word!r}, which is no network like 10.0.0.0/8.")
-    return tuple(networks)
 
 
 def _drain_grace(reader: Environment) -> timedelta:

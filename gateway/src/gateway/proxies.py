@@ -1,12 +1,12 @@
 """Where a request comes from: what the connection says, or what proxies of ours in front of the gateway say."""
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-Network = IPv4Network | IPv6Network
+from service_chassis.settings import Network
 
 ADDRESS = web.RequestKey("address", str)
 SCHEME = web.RequestKey("scheme", str)

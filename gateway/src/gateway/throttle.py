@@ -3,6 +3,7 @@
 import asyncio
 import math
 from datetime import timedelta
+from ipaddress import ip_network
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -13,6 +14,7 @@ from service_chassis.errors import TooManyRequests
 from service_chassis.limits import Allowed, Limit, Limiter
 
 PER = timedelta(seconds=1)
+IPV6_PREFIX = 64
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 
 
@@ -32,7 +34,7 @@ class Throttle:
         if self._limit is None or request.path.rstrip("/") in PROBES:
             return await handler(request)
         try:
-            allowed = await self._hit(self._limit, request[ADDRESS])
+            allowed = await self._hit(self._limit, counted_as(request[ADDRESS]))
         except TooManyRequests as refused:
             return self._told(refusal(refused), Allowed(0, refused.retry_after or 0))
         response = await handler(request)
@@ -48,3 +50,10 @@ class Throttle:
         response.headers["RateLimit-Policy"] = self._policy
         response.headers["RateLimit"] = f'"address";r={allowed.remaining};t={math.ceil(allowed.reset_after)}'
         return response
+
+
+def counted_as(address: str) -> str:
+    """Return what an address is counted as: of IPv6 the /64 that one customer gets, whole."""
+    if ":" not in address:
+        return address
+    return str(ip_network((address.partition("%")[0], IPV6_PREFIX), strict=False))

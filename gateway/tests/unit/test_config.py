@@ -27,6 +27,14 @@ def test_in_production_balancers_are_given_time_to_notice_the_end() -> None:
     assert Settings.read({"STEWARD_PROFILE": "production"}).drain_grace == timedelta(seconds=5)
 
 
+def test_in_production_requests_are_limited_unless_a_setting_says_otherwise() -> None:
+    production = {"STEWARD_PROFILE": "production"}
+
+    assert Settings.read({}).rate_limit == 0
+    assert Settings.read(production).rate_limit == 100
+    assert Settings.read(production | {"GATEWAY_RATE_LIMIT": "7"}).rate_limit == 7
+
+
 def test_a_shared_secret_is_taken_where_tokens_are_signed_with_one() -> None:
     settings = Settings.read({"JWT_ALGORITHM": "HS256", "JWT_SECRET": "s" * 32})
 

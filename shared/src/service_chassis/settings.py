@@ -10,10 +10,21 @@ A service's config.py builds one frozen dataclass:
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 MINIMUM_SECRET_LENGTH = 32
+MINIMUM_SECRET_VARIETY = 8
+"""Different characters of a secret; any random one has more."""
+KNOWN_PASSWORDS = frozenset({"guest", "postgres", "steward"})
+DEMO_PASSWORDS = "demo-"
+"""How the passwords begin that compose and the demo profile use."""
+WIDEST_NETWORKS = {4: 8, 6: 16}
+"""Shortest prefixes of networks that one may trust, by version: shorter ones hold addresses of strangers."""
+
+Network = IPv4Network | IPv6Network
 
 Number = TypeVar("Number", int, float)
 
@@ -43,6 +54,7 @@ class Environment:
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
         self.problems: list[str] = []
+        self._named_by_secret: dict[str, str] = {}
         self.profile = self._profile()
 
     @property
@@ -55,10 +67,13 @@ class Environment:
         if value is None:
             self.problems.append(f"{name} is required.")
             return ""
+        self._check_password_in(name, value)
         return value
 
     def optional(self, name: str) -> str | None:
-        return self._env.get(name, "").strip() or None
+        value = self._env.get(name, "").strip() or None
+        self._check_password_in(name, value or "")
+        return value
 
     def integer(self, name: str, *, default: int, minimum: int = 0, maximum: int | None = None) -> int:
         """Return a whole number within its bounds."""
@@ -110,6 +125,20 @@ class Environment:
             return default
         return tuple(word.strip() for word in given.split(",") if word.strip())
 
+    def trusted_networks(self, name: str, *, default: str = "") -> tuple[Network, ...]:
+        """Return the networks of a comma-separated list; in production none may hold half the world."""
+        networks: list[Network] = []
+        for word in filter(None, map(str.strip, self.text(name, default=default).split(","))):
+            try:
+                networks.append(ip_network(word))
+            except ValueError:
+                self.problems.append(f"{name} holds {word!r}, which is no network like 10.0.0.0/8.")
+        wide = [str(each) for each in networks if each.prefixlen < WIDEST_NETWORKS[each.version]]
+        self.refuse_in_production(
+            name, when=bool(wide), because=f"{', '.join(wide)} would let strangers say who they are."
+        )
+        return tuple(networks)
+
     def path(self, name: str, *, default: str) -> Path:
         return Path(self.text(name, default=default))
 
@@ -153,6 +182,20 @@ class Environment:
             self.problems.append(f"{name} is the demo value, which everybody knows; production needs its own.")
         elif len(value) < MINIMUM_SECRET_LENGTH:
             self.problems.append(f"{name} must have at least {MINIMUM_SECRET_LENGTH} characters in production.")
+        elif len(set(value)) < MINIMUM_SECRET_VARIETY:
+            self.problems.append(f"{name} must have at least {MINIMUM_SECRET_VARIETY} different characters.")
+        elif (other := self._named_by_secret.setdefault(value, name)) != name:
+            self.problems.append(f"{name} is the same secret as {other}; each purpose needs its own.")
+
+    def _check_password_in(self, name: str, value: str) -> None:
+        if not name.endswith("_URL") or "@" not in value:
+            return
+        password = urlsplit(value).password or ""
+        self.refuse_in_production(
+            name,
+            when=password in KNOWN_PASSWORDS or password.startswith(DEMO_PASSWORDS),
+            because="it holds a password that everybody knows.",
+        )
 
     def _profile(self) -> Profile:
         given = self._env.get("STEWARD_PROFILE", "").strip() or Profile.DEMO

@@ -118,6 +118,11 @@ def test_each_request_is_one_line_without_what_it_said(trial: Trial) -> None:
     assert "77" not in rung["route"]
 
 
+@pytest.mark.parametrize("path", ["/api/v1/bells/broken", "/api/v1/dead-letters", "/nowhere"])
+def test_no_answer_is_kept_on_its_way_unless_it_says_so(trial: Trial, path: str) -> None:
+    assert trial.client("admin").get(path).headers["Cache-Control"] == "no-store"
+
+
 def test_the_line_of_a_request_is_for_debugging_unless_the_service_failed(trial: Trial) -> None:
     trial.client().get("/livez")
     trial.client().get("/livez?verbose=1")

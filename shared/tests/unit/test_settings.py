@@ -9,6 +9,9 @@ from service_chassis.settings import Environment, Profile, SettingsError
 DEMO_SECRET = "a secret that everybody knows, and long enough"
 
 
+OWN_SECRET = "a long secret of this installation only"
+
+
 def problems(env: dict[str, str], read: Callable[[Environment], object]) -> list[str]:
     """Return what is wrong with an environment from which `read` reads."""
     environment = Environment(env)
@@ -87,7 +90,7 @@ class TestReading:
 
 class TestSecretsOfSeveral:
     DEMO = {"baker": "a yeast that everybody knows"}
-    OWN = "y" * 32
+    OWN, OTHER = "the yeast that only this baker has", "the cream that only this dairy has"
 
     def read(self, env: dict[str, str]) -> Mapping[str, str]:
         return Environment(env).secrets("SECRETS", demo=self.DEMO)
@@ -104,9 +107,9 @@ class TestSecretsOfSeveral:
         assert self.read({"SECRETS": "dairy:cream"}) == {"dairy": "cream"}
 
     def test_production_takes_long_secrets_of_its_own(self) -> None:
-        environment = Environment({"STEWARD_PROFILE": "production", "SECRETS": f"baker:{self.OWN},dairy:{self.OWN}"})
+        environment = Environment({"STEWARD_PROFILE": "production", "SECRETS": f"baker:{self.OWN},dairy:{self.OTHER}"})
 
-        assert environment.secrets("SECRETS", demo=self.DEMO) == {"baker": self.OWN, "dairy": self.OWN}
+        assert environment.secrets("SECRETS", demo=self.DEMO) == {"baker": self.OWN, "dairy": self.OTHER}
         environment.finish()
 
     @pytest.mark.parametrize(
@@ -152,10 +155,43 @@ class TestProfiles:
         assert complaint in found
 
     def test_production_takes_a_long_secret_of_its_own(self) -> None:
-        environment = Environment({"STEWARD_PROFILE": "production", "SECRET": "s" * 32})
+        environment = Environment({"STEWARD_PROFILE": "production", "SECRET": OWN_SECRET})
 
-        assert environment.secret("SECRET", demo=DEMO_SECRET) == "s" * 32
+        assert environment.secret("SECRET", demo=DEMO_SECRET) == OWN_SECRET
         environment.finish()
+
+    def test_production_refuses_a_secret_made_of_few_characters(self) -> None:
+        env = {"STEWARD_PROFILE": "production", "SECRET": "ab" * 20}
+
+        (found,) = problems(env, lambda environment: environment.secret("SECRET", demo=DEMO_SECRET))
+
+        assert "8 different characters" in found
+
+    def test_production_refuses_one_secret_for_two_purposes(self) -> None:
+        def read(environment: Environment) -> None:
+            environment.secret("ONE", demo=DEMO_SECRET)
+            environment.secret("OTHER", demo=DEMO_SECRET)
+
+        found = problems({"STEWARD_PROFILE": "production", "ONE": OWN_SECRET, "OTHER": OWN_SECRET}, read)
+
+        assert found == ["OTHER is the same secret as ONE; each purpose needs its own."]
+
+    @pytest.mark.parametrize("password", ["guest", "steward", "postgres", "demo-user-service"])
+    def test_production_refuses_a_password_in_a_url_that_everybody_knows(self, password: str) -> None:
+        env = {"BROKER_URL": f"amqp://someone:{password}@broker/"}
+        Environment(env).text("BROKER_URL")
+
+        found = problems(env | {"STEWARD_PROFILE": "production"}, lambda each: each.text("BROKER_URL"))
+
+        assert found == ["BROKER_URL is refused in production: it holds a password that everybody knows."]
+
+    @pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "0.0.0.0/1", "2000::/3"])
+    def test_production_trusts_no_network_that_holds_strangers(self, network: str) -> None:
+        env = {"STEWARD_PROFILE": "production", "PROXIES": f"10.0.0.0/8,{network}"}
+
+        (found,) = problems(env, lambda environment: environment.trusted_networks("PROXIES"))
+
+        assert found.startswith(f"PROXIES is refused in production: {network} ")
 
     def test_production_refuses_what_is_unsafe(self) -> None:
         def read(environment: Environment) -> None:

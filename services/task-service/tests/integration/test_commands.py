@@ -62,8 +62,8 @@ def test_the_job_is_called_as_the_command_and_runs_each_minute_in_the_demo(units
         STEWARD_PROFILE="production",
         DATABASE_URL="postgresql://server/tasks",
         BROKER_URL="amqp://task:secret@server/",
-        TASK_SERVICE_SECRET="x" * 32,
-        TASK_SERVICE_CLIENT_SECRET="y" * 32,
+        TASK_SERVICE_SECRET="a long secret of this installation only",
+        TASK_SERVICE_CLIENT_SECRET="a long secret that user-service knows",
     )
 
     assert (demo.name, demo.interval, real.interval) == (

@@ -3,14 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from service_chassis.runtime import Runtime
-from service_chassis.settings import Environment
+from service_chassis.settings import Environment, Network
 from user_service.model.one_time_token import OneTimeTokenLifetimes
-
-Network = IPv4Network | IPv6Network
 
 NAME = "user-service"
 DEMO_CLIENTS = {"task-service": "demo-task-service-client-secret"}
@@ -60,7 +57,7 @@ class Settings:
             key_rotation=reader.days("JWT_KEY_ROTATION_DAYS", default=90, minimum=1),
             require_email_verification=reader.boolean("REQUIRE_EMAIL_VERIFICATION", default=False),
             one_time_tokens=_one_time_tokens(reader),
-            trusted_proxies=_networks(reader, "TRUSTED_PROXIES", default="127.0.0.0/8,::1/128"),
+            trusted_proxies=reader.trusted_networks("TRUSTED_PROXIES", default="127.0.0.0/8,::1/128"),
             key_encryption_secret=reader.secret("KEY_ENCRYPTION_SECRET", demo="demo-key-encryption-secret"),
             notification_secret=reader.secret("NOTIFICATION_SECRET", demo="demo-notification-secret"),
             notification_prefetch=reader.integer("NOTIFICATION_PREFETCH", default=1, minimum=1, maximum=500),
@@ -96,13 +93,3 @@ def _one_time_tokens(reader: Environment) -> OneTimeTokenLifetimes:
 
 def _path(given: str | None) -> Path | None:
     return None if given is None else Path(given)
-
-
-def _networks(reader: Environment, name: str, *, default: str) -> tuple[Network, ...]:
-    networks = []
-    for word in reader.text(name, default=default).split(","):
-        try:
-            networks.append(ip_network(word.strip()))
-        except ValueError:
-            reader.problems.append(f"{name} holds {word.strip()!r}, which is no network like 10.0.0.0/8.")
-    return tuple(networks)

@@ -17,6 +17,9 @@ PRODUCTION = {
 }
 
 
+SHARED = "a long secret that every verifier shares"
+
+
 def problems(env: dict[str, str]) -> list[str]:
     with pytest.raises(SettingsError) as raised:
         Settings.read(env)
@@ -66,8 +69,8 @@ def test_production_needs_servers_and_a_secret_and_nothing_else() -> None:
         ("ARGON2_PASSES", "1", "cheap to guess"),
         ("DATABASE_URL", "", "shared database"),
         ("DATABASE_URL", "sqlite:///users.db", "shared database"),
-        ("BROKER_URL", "sqlite:///broker.db", "needs a broker"),
-        ("BROKER_URL", "amqp://guest:guest@broker/", "not everybody knows"),
+        ("BROKER_URL", "sqlite:///broker.db", "need a broker"),
+        ("BROKER_URL", "amqp://guest:guest@broker/", "a password that everybody knows"),
     ],
 )
 def test_production_refuses_what_is_unsafe(name: str, value: str, problem: str) -> None:
@@ -96,10 +99,10 @@ def test_a_secret_to_sign_with_is_long_in_a_demo_as_well() -> None:
 
 def test_tokens_are_signed_with_keys_unless_a_secret_is_asked_for() -> None:
     keys = Settings.read(PRODUCTION | {"JWT_SECRET": "x"}).runtime
-    secret = Settings.read(PRODUCTION | {"JWT_ALGORITHM": "HS256", "JWT_SECRET": "x" * 32}).runtime
+    secret = Settings.read(PRODUCTION | {"JWT_ALGORITHM": "HS256", "JWT_SECRET": SHARED}).runtime
 
     assert (keys.token_algorithm, keys.token_secret) == ("RS256", None)
-    assert (secret.token_algorithm, secret.token_secret) == ("HS256", "x" * 32)
+    assert (secret.token_algorithm, secret.token_secret) == ("HS256", SHARED)
     assert problems({"JWT_ALGORITHM": "none"}) == ["JWT_ALGORITHM must be one of RS256, HS256, not 'none'."]
 
 

@@ -28,6 +28,8 @@ def finish(response: Response) -> Response:
     duration_ms = round(seconds * 1000, 1)
     write = kit().log.debug if response.status_code < 500 else kit().log.info
     write("request", method=method, route=route, status=response.status_code, duration_ms=duration_ms)
+    # Answers hold tokens and people's data; what may be kept says so itself.
+    response.headers.setdefault("Cache-Control", "no-store")
     ids = correlation.current()
     if ids is not None:
         response.headers["X-Correlation-ID"] = ids.correlation_id
