@@ -62,6 +62,8 @@ def run(port: int, host: str | None, data: Path) -> None:
 
     process.tune()
     data.mkdir(parents=True, exist_ok=True)
+    # A folder of an earlier version may be open to others.
+    data.chmod(0o700)
     log = make_log("devstack", level=os.environ.get("LOG_LEVEL", "INFO"), form=os.environ.get("LOG_FORMAT", "auto"))
     capture_library_logs(log)
     try:

@@ -7,7 +7,9 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
-COMMON = {"loglevel": "warning", "control_socket_disable": True}
+from service_chassis.process import OTHERS_MASK
+
+COMMON = {"loglevel": "warning", "control_socket_disable": True, "umask": OTHERS_MASK}
 
 
 class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no types

@@ -172,6 +172,22 @@ def test_only_who_is_admin_somewhere_adds_accounts(
     assert error(as_anna.post("/api/v1/accounts", json={"name": "Another"})) == (403, "may_not_manage_account")
 
 
+def test_a_repeat_shows_the_token_only_to_who_may_still_read_it(
+    as_anna: FlaskClient, as_bert: FlaskClient, anna: User, bert: User, shared: int
+) -> None:
+    path, key = f"/api/v1/accounts/{shared}/token/rotate", {"Idempotency-Key": "rotation-1"}
+    first = data(as_anna.post(path, json={}, headers=key))
+    again = data(as_anna.post(path, json={}, headers=key))
+    data(give(as_anna, shared, bert, ADMIN))
+    data(remove(as_bert, shared, anna))
+
+    refused = as_anna.post(path, json={}, headers=key)
+
+    assert again == first
+    assert error(refused) == (404, "account_not_found")
+    assert first["app_secret_token"] not in refused.get_data(as_text=True)
+
+
 @only_sqlite
 @pytest.mark.parametrize("website", ["example.com", "javascript:alert(1)", "https://exa mple.com"])
 def test_a_website_is_an_address_of_the_web(as_anna: FlaskClient, account: int, website: str) -> None:

@@ -7,7 +7,7 @@ from service_chassis.http.guard import allowed, caller, caller_if_any, public
 from service_chassis.http.health import Check
 from service_chassis.http.idempotency import takes_no_key
 from service_chassis.http.kit import parts
-from service_chassis.http.marks import takes_query
+from service_chassis.http.marks import repeated_if, takes_query
 from service_chassis.http.paging import PageQuery
 from service_chassis.http.unit import question, short_read, short_write, uow
 
@@ -23,6 +23,7 @@ __all__ = [
     "parts",
     "public",
     "question",
+    "repeated_if",
     "short_read",
     "short_write",
     "takes_no_key",

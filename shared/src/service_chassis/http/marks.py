@@ -23,6 +23,8 @@ class Marks:
     permission: Permission | None = None
     takes_key: bool = True
     """Whether a repeat under the same idempotency key returns the first answer."""
+    may_see_again: Callable[[Any], None] | None = None
+    """Raises when the caller may no longer see a first answer; called with its data before a repeat is answered."""
     query: frozenset[str] = frozenset()
     """The query parameters the view knows."""
 
@@ -43,6 +45,15 @@ def marked(view: View, **changes: Any) -> View:
     """Return the view with some marks changed."""
     view.marks = replace(marks_of(view), **changes)  # type: ignore[attr-defined]  # functions take attributes
     return view
+
+
+def repeated_if(may_see_again: Callable[[Any], None]) -> Callable[[View], View]:
+    """Check anew, before a repeat gets the first answer, whether the caller may see it: for answers with secrets."""
+
+    def decorate(view: View) -> View:
+        return marked(view, may_see_again=may_see_again)
+
+    return decorate
 
 
 def takes_query(*names: str) -> Callable[[View], View]:

@@ -1,5 +1,6 @@
 """The request's transaction: opened when the view first asks for it, committed before the answer leaves."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, cast
@@ -7,7 +8,7 @@ from typing import Any, cast
 from flask import Response, g, request
 
 from service_chassis.errors import ServiceError
-from service_chassis.http.answer_store import Claim
+from service_chassis.http.answer_store import Claim, StoredAnswer
 from service_chassis.http.idempotency import claim_of_request, replayed, to_store
 from service_chassis.http.kit import kit
 from service_chassis.http.marks import SAFE, marks_of_request
@@ -69,8 +70,17 @@ class RequestUnit:
         if self._claim is not None:
             answer = kit().answers.claim(unit.session, self._claim, unit.now)
             if answer is not None:
+                self._unit = unit
+                _check_again(answer)
                 raise Answered(replayed(answer))
         return unit
+
+
+def _check_again(answer: StoredAnswer) -> None:
+    """Raise if the caller has lost the right to see a kept answer since it was given."""
+    check = marks_of_request().may_see_again
+    if check is not None:
+        check(json.loads(answer.body)["data"])
 
 
 @contextmanager

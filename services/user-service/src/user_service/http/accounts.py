@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from service_chassis.http import Blueprint, Page, PageQuery, Paging, short_write
+from service_chassis.http import Blueprint, Page, PageQuery, Paging, repeated_if, short_write
 from user_service.http.account_schemas import (
     MASKED,
     AccountBody,
@@ -31,6 +31,11 @@ from user_service.usecases.members import Named
 accounts = Blueprint("accounts", __name__, url_prefix="/api/v1/accounts", description="What users share.")
 
 
+def still_manages(account: Mapping[str, Any]) -> None:
+    """Raise unless the caller may read the token in an answer."""
+    use_case.check_may_manage(uow(), account["id"], actor())
+
+
 @accounts.route("")
 @accounts.arguments(AccountQuery, location="query")
 @accounts.response(200, AccountView(many=True))
@@ -45,6 +50,7 @@ def list_accounts(query: tuple[Paging, str | None]) -> Page[dict[str, Any]]:
 @accounts.route("", methods=["POST"])
 @accounts.arguments(AccountBody)
 @accounts.response(201, AccountView, description="Account created")
+@repeated_if(still_manages)
 def create_account(body: Mapping[str, Any]) -> dict[str, Any]:
     """Add an account, of which the caller is Admin."""
     account = use_case.create(uow(), actor(), body["name"], body["website"] or None)
@@ -79,6 +85,7 @@ def delete_account(account_id: int) -> None:
 @accounts.route("/<int:account_id>/token/rotate", methods=["POST"])
 @accounts.arguments(RotationBody)
 @accounts.response(200, AccountView, description="Token rotated")
+@repeated_if(still_manages)
 def rotate_token(body: Mapping[str, Any], account_id: int) -> dict[str, Any]:
     """Give out a new token."""
     overlap = timedelta(hours=body["overlap_hours"])
