@@ -58,6 +58,9 @@ test-all: $(VENV)/installed-dev ## Run every test, the random and long ones too
 test-containers: $(VENV)/installed-dev ## Run the system tests against the containers of `make up`, best with CLEANUP_INTERVAL_SECONDS=86400
 	TEST_COMPOSE_PROJECT=$${COMPOSE_PROJECT_NAME:-$(notdir $(CURDIR))} $(PYTEST) tests/system -k containers
 
+coverage: $(VENV)/installed-dev ## Run the tests that run in parallel and print lines and branches covered; HTML in htmlcov/
+	$(PYTEST) $(PARALLEL) -m "not long and not serial" --cov --cov-branch --cov-report=term --cov-report=html $(T)
+
 check: $(VENV)/installed-dev ## Lint, format, types, import rules, generated documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -75,4 +78,4 @@ bench: $(VENV)/installed-dev ## Measure, beside peers doing the same work; resul
 clean: ## Remove the virtual environment and all local data
 	rm -rf $(VENV) .data
 
-.PHONY: help install run run-native up down test test-embedded test-all test-containers check format bench clean
+.PHONY: help install run run-native up down test test-embedded test-all test-containers coverage check format bench clean

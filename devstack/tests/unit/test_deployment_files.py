@@ -114,3 +114,10 @@ def test_the_procfile_starts_the_processes_of_compose(compose: dict[str, Any]) -
     procfile = parse_procfile((ROOT / "Procfile").read_text())
 
     assert procfile.processes.keys() == READERS.keys() <= compose.keys()
+
+
+def test_there_is_a_command_for_the_log_of_each_process() -> None:
+    """S1-10."""
+    printed = re.findall(r"^    docker-compose logs -f (\S+)$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+
+    assert sorted(printed) == sorted(READERS)

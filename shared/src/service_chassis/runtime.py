@@ -42,7 +42,7 @@ class Runtime:
             broker_url=reader.text("BROKER_URL", default=f"sqlite:///{data}/broker.db" if reader.demo else ""),
             bind=reader.text(f"{prefix}_SERVICE_BIND", default=f"127.0.0.1:{port}"),
             worker_bind=reader.optional(f"{prefix}_WORKER_BIND"),
-            web_processes=reader.integer("WEB_PROCESSES", default=2, minimum=1),
+            web_processes=reader.integer("WEB_PROCESSES", default=2 if reader.demo else 4, minimum=1),
             web_threads=reader.integer("WEB_THREADS", default=8, minimum=1),
             log_level=reader.choice("LOG_LEVEL", LEVELS, default="INFO"),
             log_format=reader.choice("LOG_FORMAT", FORMATS, default="auto"),

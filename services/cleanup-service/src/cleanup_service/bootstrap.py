@@ -9,6 +9,7 @@ from pathlib import Path
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
+from cleanup_service import jobs
 from cleanup_service.config import NAME, Settings
 from cleanup_service.http.cleanup import cleanup
 from cleanup_service.http.reports import reports
@@ -22,7 +23,7 @@ from service_chassis.http import Check, web_app
 from service_chassis.logs import Log, make_log
 from service_chassis.messaging.connect import connect
 from service_chassis.metrics import Metrics
-from service_chassis.scheduler import UnitJob, every
+from service_chassis.scheduler import Job, UnitJob, every
 from service_chassis.service import Service
 from service_chassis.trust import Trust
 from service_chassis.unit_of_work import Units
@@ -78,7 +79,7 @@ def _worker(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log:
             units=units,
             broker=connect(settings.runtime.broker_url, name=NAME),
             subscriptions=subscriptions(),
-            jobs=_jobs(settings, units.clock),
+            jobs=_jobs(settings, units, log),
             log=log,
             metrics=metrics,
             stop=stop,
@@ -86,10 +87,11 @@ def _worker(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log:
     )
 
 
-def _jobs(settings: Settings, clock: Clock) -> list[UnitJob]:
-    due = partial(runs.start_when_due, policy=settings.policy, interval=settings.cleanup_interval, since=clock.now())
-    advance = partial(runs.advance, policy=settings.policy)
+def _jobs(settings: Settings, units: Units[UnitOfWork], log: Log) -> list[Job | UnitJob]:
+    due = partial(
+        runs.start_when_due, policy=settings.policy, interval=settings.cleanup_interval, since=units.clock.now()
+    )
     return [
-        every(ADVANCE_EVERY, advance, name="runs.advance", when=runs.is_one_open),
+        Job("runs.advance", ADVANCE_EVERY, partial(jobs.advance, units, settings.policy, log)),
         every(min(settings.cleanup_interval, timedelta(seconds=5)), due, name="cleanup_inactive_users"),
     ]

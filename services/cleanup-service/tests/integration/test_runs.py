@@ -1,5 +1,7 @@
 """A run from its trigger to its report, step by step as the scheduler takes them."""
 
+import io
+import json
 import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -9,6 +11,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from cleanup_service import jobs
 from cleanup_service.messaging.subscriptions import subscriptions
 from cleanup_service.model.errors import NotAwaitingApproval, RunInProgress
 from cleanup_service.model.policy import Policy, SafetyBreaker
@@ -27,6 +30,7 @@ from service_chassis import correlation
 from service_chassis.clock import ManualClock
 from service_chassis.correlation import Correlation
 from service_chassis.ids import uuid7
+from service_chassis.logs import make_log
 from service_chassis.messaging import outbox
 from service_chassis.messaging.envelope import Event, Outgoing, decoded, encoded, received
 from service_chassis.testing.plugin import only_postgresql, only_sqlite
@@ -579,3 +583,35 @@ def test_a_run_after_a_failed_one_is_as_any_other(cleanup: Cleanup, user_service
     cleanup.plans()
 
     assert cleanup.counts(run_id) == ("completed", 0, 0, 0, 0)
+
+
+@only_sqlite
+def test_the_log_tells_of_each_run_once_with_its_counts(
+    cleanup: Cleanup, units: Units[UnitOfWork], policy: Policy, user_service: Any
+) -> None:
+    """S0-14."""
+    lines = io.StringIO()
+    log = make_log("cleanup-service", stream=lines)
+    user_service.has(40, count=3)
+    user_service.has(1, count=2)
+    run = cleanup.starts()
+    cleanup.clock.advance(SECOND)
+    user_service.says_where_it_is()
+
+    for _ in range(2):
+        while jobs.advance(units, policy, log):
+            pass
+        user_service.answers()
+    while jobs.advance(units, policy, log):
+        pass
+
+    (line,) = map(json.loads, lines.getvalue().splitlines())
+    assert (line["event"], line["run"], line["status"], line["trigger"]) == (
+        "cleanup_run_ended",
+        str(run),
+        "completed",
+        "manual",
+    )
+    counts = ("candidates", "deactivated", "refused", "failed", "remaining")
+    assert [line[count] for count in counts] == [3, 3, 0, 0, 2]
+    assert line["duration_ms"] == 1_000

@@ -45,6 +45,13 @@ def test_tokens_live_as_long_and_the_database_takes_as_many_connections_as_is_us
     assert usual.runtime.database_pool == 50
 
 
+def test_a_web_has_four_processes_in_production() -> None:
+    """S4-55."""
+    assert Settings.read({}).runtime.web_processes == 2
+    assert Settings.read(PRODUCTION).runtime.web_processes == 4
+    assert Settings.read(PRODUCTION | {"WEB_PROCESSES": "3"}).runtime.web_processes == 3
+
+
 def test_production_needs_servers_and_a_secret_and_nothing_else() -> None:
     settings = Settings.read(PRODUCTION)
 
