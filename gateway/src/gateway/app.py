@@ -23,11 +23,10 @@ from gateway.routes import USER
 from gateway.routing import RouteTable, Target
 from gateway.throttle import Throttle
 from gateway.upstream import Upstream
-from service_chassis.aio import ROUTE, Flow, Observation
+from service_chassis.aio import ROUTE, SERVER, Flow, Observation
 
 IDLE_CLIENT = 75.0
 """Seconds a client's connection may be idle, or its headers incomplete; balancers in front close theirs after 60."""
-SERVER = "steward"
 
 
 @dataclass(frozen=True, slots=True)

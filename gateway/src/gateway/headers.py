@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 from multidict import CIMultiDict, MultiMapping
 
 from gateway.proxies import ADDRESS, SCHEME
@@ -80,6 +80,9 @@ def check(request: web.Request) -> None:
             _check_text(value)
     if size > LARGEST:
         raise HeadersTooLarge
+    if request.version < HttpVersion11 and hdrs.TRANSFER_ENCODING in request.headers:
+        # HTTP/1.0 knows no such header, so the next one to read the request may see another end of it.
+        raise InvalidHeader("Transfer-Encoding needs HTTP/1.1.")
     for single in SINGLE:
         if len(request.headers.getall(single, ())) > 1:
             raise InvalidHeader(f"{single} may be given once.")

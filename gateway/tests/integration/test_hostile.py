@@ -70,6 +70,7 @@ def test_what_is_not_http_is_refused_in_the_same_form_as_everything(
 
     assert (answer.status, answer.error) == (400, "bad_request")
     assert answer.headers["Connection"] == "close"
+    assert answer.headers["Server"] == "steward"
     assert "Traceback" not in answer.json["message"]
     assert not users.seen
 
@@ -145,3 +146,20 @@ def test_what_goes_wrong_inside_is_told_to_the_log_only(
     assert (answer.status, answer.error) == (500, "internal_error")
     assert b"secret" not in answer.body
     assert "secret detail" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["/livez", PROFILE])
+def test_a_request_without_a_version_is_refused(gateway: RunningGateway, users: UserService, path: str) -> None:
+    answer = gateway.raw(f"GET {path}\r\n\r\n".encode())
+
+    assert (answer.status, answer.error) == (400, "bad_request")
+    assert not users.seen
+
+
+def test_a_body_in_chunks_needs_http_1_1(gateway: RunningGateway, users: UserService) -> None:
+    head = "POST /api/v1/auth/login HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    answer = gateway.raw(head.encode() + b"2\r\n{}\r\n0\r\n\r\n")
+
+    assert answer.status == 400
+    assert not users.seen

@@ -253,6 +253,20 @@ def test_unknown_query_parameters_are_named_also_where_a_view_knows_none(trial: 
     assert errors_of(one) == {"verbose": ["Unknown parameter."]}
 
 
+def test_a_parameter_given_twice_is_named_instead_of_one_being_chosen(trial: Trial) -> None:
+    listed = trial.client().get("/api/v1/things?limit=1&limit=2")
+
+    assert listed.status_code == 400
+    assert errors_of(listed) == {"limit": ["This parameter can be given once."]}
+
+
+@pytest.mark.parametrize(("encoding", "status"), [("gzip", 415), ("identity, br", 415), ("identity", 200)])
+def test_a_body_that_is_encoded_is_not_read_as_if_it_were_not(trial: Trial, encoding: str, status: int) -> None:
+    answer = trial.client().get("/api/v1/things", headers={"Content-Encoding": encoding})
+
+    assert answer.status_code == status
+
+
 def test_bad_query_values_are_named_as_the_caller_wrote_them(trial: Trial) -> None:
     colour = trial.client().get("/api/v1/things?colour=green")
     at_least = trial.client().get("/api/v1/things?at_least=many")

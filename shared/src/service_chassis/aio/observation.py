@@ -3,11 +3,11 @@
 import time
 from http import HTTPMethod
 
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 from aiohttp.typedefs import Handler
 
 from service_chassis import correlation
-from service_chassis.aio.answers import framework_refusal, refusal
+from service_chassis.aio.answers import BadRequest, framework_refusal, refusal
 from service_chassis.correlation import Correlation
 from service_chassis.errors import ServiceError, Unavailable
 from service_chassis.logs import Log
@@ -58,6 +58,9 @@ class Observation:
             response.headers["X-Correlation-ID"] = ids.correlation_id
 
     async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.version < HttpVersion10:
+            # The parser takes a line without a version for HTTP/0.9, whose answers have no head.
+            return refusal(BadRequest())
         try:
             return await handler(request)
         except ServiceError as error:

@@ -10,6 +10,9 @@ from service_chassis import correlation
 from service_chassis.aio.answers import BadRequest, HeadersTooLarge, refusal
 from service_chassis.errors import ServiceError
 
+SERVER = "steward"
+"""What every answer says of its server: neither library nor version."""
+
 
 class Server(web.Server):
     """Speaks to connections through our protocol class, for which the framework has no setting."""
@@ -43,6 +46,7 @@ class _Protocol(RequestHandler):
             self.log_exception("Error handling a request", exc_info=exc)
         response = refusal(_meaning(status, exc))
         response.headers["X-Correlation-ID"] = correlation.fresh().correlation_id
+        response.headers[hdrs.SERVER] = SERVER
         response.headers[hdrs.CONNECTION] = "close"
         response.force_close()
         return response

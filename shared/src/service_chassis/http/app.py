@@ -164,7 +164,13 @@ def _route_leniently(app: Flask) -> None:
 
 
 def _register_steps(app: Flask) -> None:
-    checks = (guard.check_caller, arguments.check_size, arguments.check_address, idempotency.check_key)
+    checks = (
+        guard.check_caller,
+        arguments.check_encoding,
+        arguments.check_size,
+        arguments.check_address,
+        idempotency.check_key,
+    )
     for step in (observation.begin, *checks):
         app.before_request(step)
     app.after_request(observation.finish)

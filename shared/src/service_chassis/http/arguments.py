@@ -21,6 +21,7 @@ from service_chassis.http.marks import marks_of_request
 NO_NUL = "A text must not contain the character NUL."
 DEEPEST = 32
 """Levels of nesting in a body; PostgreSQL and recursive code have limits of their own further down."""
+TWICE = "This parameter can be given once."
 TOO_DEEP = f"The body is nested more than {DEEPEST} levels deep."
 TOO_LARGE = "A number must fit into 64 bits."
 SUSPICIOUS = re.compile(rb"\\u0000|[0-9]{19}")
@@ -43,6 +44,12 @@ class Parser(FlaskParser):
         raise ValidationFailed(fields={name: texts for part in by_location for name, texts in _flat(part)})
 
 
+def check_encoding() -> None:
+    """Refuse a body that is compressed, which would be read as if it were not."""
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedMediaType("The body must not be encoded; leave Content-Encoding out.")
+
+
 def check_size() -> None:
     """Refuse a body that says it is too large without reading it, and one that does not say as soon as it is."""
     size = request.content_length
@@ -63,6 +70,7 @@ def check_address() -> None:
         return
     known = marks_of_request().query
     wrong = {name: ["Unknown parameter."] for name in request.args if name not in known}
+    wrong |= {name: [TWICE] for name, values in request.args.lists() if len(values) > 1}
     wrong |= {name: [NO_NUL] for name, value in request.args.items(multi=True) if "\0" in value}
     if wrong:
         raise ValidationFailed(fields=wrong)
