@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import sys
 import threading
 import time
@@ -102,9 +101,7 @@ def _web(context: click.Context) -> None:
 def _worker(context: click.Context) -> None:
     """Consume and publish events and run the scheduled jobs, until told to stop."""
     service = ready_service(context, PATIENCE)
-    stop = context.obj.stop
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    process.stop_on_signals(context.obj.stop)
     worker = service.make_worker()
     health = None
     if service.runtime.worker_bind:

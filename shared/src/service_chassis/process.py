@@ -1,8 +1,11 @@
 """Settings of a whole process, made once by its entry point; never by a library or a test."""
 
+import _thread
 import ctypes
 import os
+import signal
 import sys
+import threading
 
 SWITCH_INTERVAL = 0.0005
 M_ARENA_MAX = -8
@@ -24,3 +27,13 @@ def tune() -> None:
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
             mallopt(M_ARENA_MAX, ARENAS)
+
+
+def stop_on_signals(stop: threading.Event) -> None:
+    """Set the event at SIGTERM and SIGINT, whatever the main thread does at that moment.
+
+    A handler runs in the main thread, between any two of its steps. Where that thread is about to wait for the event,
+    it holds the event's lock, for which a handler that sets the event would wait for ever; so another thread sets it.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: _thread.start_new_thread(stop.set, ()))

@@ -14,11 +14,12 @@ from service_chassis.testing.plugin import only_postgresql
 from service_chassis.testing.proxy import Proxy
 from service_chassis.testing.waiting import wait_until
 
+pytestmark = pytest.mark.serial
+
 HOLDER = """
 import sys
 from service_chassis.database import Database
 
-pytestmark = pytest.mark.serial
 lock = Database(sys.argv[1]).lock("sample")
 print(lock.acquire(), flush=True)
 sys.stdin.read()

@@ -18,13 +18,14 @@ from task_service.model.alert import Alert
 from task_service.model.task import Priority, Task, TaskStatus
 from task_service.persistence.unit_of_work import UnitOfWork
 
+pytestmark = pytest.mark.serial
+
 USERS = 12
 TASKS_EACH = 200
 IN_SMALL_STEPS = """
 from task_service.__main__ import main
 from task_service.persistence import tasks
 
-pytestmark = pytest.mark.serial
 tasks.AT_ONCE = dict.fromkeys(tasks.AT_ONCE, 100)
 main(["auto_update_tasks"])
 """
