@@ -1,8 +1,10 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, event, insert, select, text, update
@@ -11,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from service_chassis.database import Database, DatabaseUnavailable, TransactionConflict
 from service_chassis.database.engine import LockTimeout, translated_errors
+from service_chassis.testing.databases import sqlite_url
 from service_chassis.testing.outage import database_away
 from service_chassis.testing.plugin import only_postgresql, only_sqlite
 from service_chassis.testing.proxy import Proxy
@@ -252,3 +255,18 @@ def other_writer(database: Database) -> Iterator[None]:
         other.execute("BEGIN IMMEDIATE")
         yield
         other.execute("ROLLBACK")
+
+
+@only_sqlite
+def test_many_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    for number in range(20):
+        together = Barrier(8)
+        with ThreadPoolExecutor(8) as threads:
+            opened = [threads.submit(opens, sqlite_url(tmp_path / f"{number}.db"), together) for _ in range(8)]
+            assert [each.result(20) for each in opened] == [1] * 8
+
+
+def opens(url: str, together: Barrier) -> int:
+    together.wait(10)
+    with closing(Database(url)) as database, database.reading() as session:
+        return int(session.scalar(text("SELECT 1")) or 0)

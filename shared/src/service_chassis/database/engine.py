@@ -13,6 +13,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 from service_chassis.database.locks import KEEPALIVES, FileLock, Lock, PostgresLock
 from service_chassis.database.mutex import writer_mutex
@@ -32,7 +33,9 @@ of a transaction it gave up on."""
 SQLITE_CONFLICTS = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 SQLITE_AWAY = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
 
-SQLITE_PRAGMAS = ("busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON")
+WAL_WITHIN = 10.0
+"""Seconds in which a file must have been turned to WAL."""
+SQLITE_PRAGMAS = ("busy_timeout=10000", "synchronous=NORMAL", "foreign_keys=ON")
 POSTGRES_SESSION = (
     "-c lock_timeout=5s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
 )
@@ -273,6 +276,21 @@ def _check_rested_connections(engine: Engine) -> None:
             raise InvalidatePoolError from error
 
 
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in SQLITE_CONFLICTS
+
+
+@retry(
+    retry=retry_if_exception(_is_busy),
+    wait=wait_random(0, 0.05),
+    stop=stop_after_delay(WAL_WITHIN),
+    reraise=True,
+)
+def _use_wal(cursor: sqlite3.Cursor) -> None:
+    """Turn the file to WAL, for which the busy timeout does not hold where another connection turns it as well."""
+    cursor.execute("PRAGMA journal_mode=WAL")
+
+
 def _sqlite_engine(url: URL, *pragmas: str, begin: str, **options: Any) -> Engine:
     pool = options or {"pool_size": 20, "pool_timeout": 10, "pool_use_lifo": True}
     engine = create_engine(url.set(drivername="sqlite"), hide_parameters=True, **pool)
@@ -284,6 +302,7 @@ def _sqlite_engine(url: URL, *pragmas: str, begin: str, **options: Any) -> Engin
         cursor = connection.cursor()
         for pragma in (*SQLITE_PRAGMAS, *pragmas):
             cursor.execute(f"PRAGMA {pragma}")
+        _use_wal(cursor)
         cursor.close()
 
     @event.listens_for(engine, "begin")
