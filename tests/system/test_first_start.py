@@ -28,14 +28,12 @@ def test_each_first_start_of_the_embedded_process_tells_everybody_of_the_first_u
 
 
 @pytest.mark.servers
-@pytest.mark.parametrize(
-    "starts",
-    [pytest.param(1, id="one"), pytest.param(20, id="many", marks=[pytest.mark.long, pytest.mark.timeout(900)])],
-)
+@pytest.mark.long
+@pytest.mark.timeout(900)
 def test_each_first_start_of_the_native_processes_tells_everybody_of_the_first_users(
-    tmp_path: Path, servers: Servers, starts: int
+    tmp_path: Path, servers: Servers
 ) -> None:
-    for number in range(starts):
+    for number in range(20):
         with Native(tmp_path / str(number), servers.postgres, servers.rabbitmq.url) as system:
             knows_all_users(system, TASK)
             knows_all_users(system, CLEANUP)
