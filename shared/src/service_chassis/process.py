@@ -11,6 +11,8 @@ SWITCH_INTERVAL = 0.0005
 M_ARENA_MAX = -8
 ARENAS = 2
 OTHERS_MASK = 0o077
+SIGNAL_NOTICED_WITHIN = 1.0
+"""Seconds."""
 
 
 def tune() -> None:
@@ -37,3 +39,13 @@ def stop_on_signals(stop: threading.Event) -> None:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _thread.start_new_thread(stop.set, ()))
+
+
+def wait_for(stop: threading.Event) -> None:
+    """Wait in the main thread until the event is set, by a signal too.
+
+    A signal that another thread gets, or that comes just before the wait begins, does not end the wait: its handler
+    runs in the main thread, and only once that thread goes on. So no wait of the main thread is without a deadline.
+    """
+    while not stop.wait(SIGNAL_NOTICED_WITHIN):
+        pass

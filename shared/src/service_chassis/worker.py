@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import delete
 
+from service_chassis import process
 from service_chassis.database.statements import upsert
 from service_chassis.http.answer_store import forget_keys
 from service_chassis.logs import Log
@@ -186,7 +187,7 @@ class Worker:
         """Work until the stop event is set, then end in order."""
         self.start()
         self._log.info("worker_started", queue=self._parts.queue)
-        self._stop.wait()
+        process.wait_for(self._stop)
         ended = self.stop()
         self._log.info("worker_stopped", in_time=ended)
         return ended
