@@ -218,12 +218,34 @@ def test_a_token_used_again_after_the_grace_ends_the_session_although_the_reques
 
 
 @only_sqlite
-def test_a_token_two_steps_old_is_reused_even_within_the_grace(web: FlaskClient, anna: User) -> None:
+def test_a_token_two_steps_old_is_refused_within_the_grace_and_the_session_goes_on(
+    web: FlaskClient, anna: User, clock: ManualClock
+) -> None:
+    """S4-08, C-42."""
     first = data(login(web))["refresh_token"]
     second = data(refresh(web, first))["refresh_token"]
-    refresh(web, second)
+    third = data(refresh(web, second))["refresh_token"]
+    clock.advance(GRACE)
 
-    assert error(refresh(web, first)) == (401, "refresh_token_reused")
+    assert error(refresh(web, first)) == (401, "invalid_refresh_token")
+
+    assert refresh(web, third).status_code == 200
+
+
+@only_sqlite
+@pytest.mark.parametrize(("steps", "later"), [(3, timedelta(0)), (2, GRACE + timedelta(seconds=1))])
+def test_a_token_older_than_two_steps_or_than_the_grace_ends_the_session(
+    web: FlaskClient, anna: User, clock: ManualClock, steps: int, later: timedelta
+) -> None:
+    """S4-08, C-42."""
+    tokens = [data(login(web))["refresh_token"]]
+    for _ in range(steps):
+        tokens.append(data(refresh(web, tokens[-1]))["refresh_token"])
+    clock.advance(later)
+
+    assert error(refresh(web, tokens[0])) == (401, "refresh_token_reused")
+
+    assert error(refresh(web, tokens[-1])) == (401, "invalid_refresh_token")
 
 
 @only_sqlite

@@ -51,7 +51,9 @@ def opaque_login(body: Mapping[str, Any]) -> OpaqueToken:
 def refresh(body: Mapping[str, Any]) -> Any:
     """Exchange a refresh token for a new access token and the next refresh token.
 
-    A browser that signed in with cookies sends none, but the header `X-Requested-With`.
+    For 10 seconds the used refresh token yields the same successor again, so that parallel requests do not sign a
+    client out; used later it ends the session. A browser that signed in with cookies sends none, but the header
+    `X-Requested-With`.
     """
     parts().tokens.keys.at_hand()
     given = body["refresh_token"]

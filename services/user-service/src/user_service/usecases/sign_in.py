@@ -28,6 +28,8 @@ from user_service.usecases.throttling import Attempt, Attempts
 from user_service.usecases.tokens import TokenPair, Tokens
 
 GRACE = timedelta(seconds=10)
+OVERTAKEN = 2
+"""Generations by which a request that two others of its client have overtaken is behind."""
 """How long a used refresh token still yields the same successor, for parallel requests and lost answers."""
 
 
@@ -138,8 +140,9 @@ class SignIn:
 def refresh(uow: UnitOfWork, presented: str, tokens: Tokens) -> TokenPair:
     """Exchange a refresh token for its successor and a new access token.
 
-    Within the grace window a used token yields the same successor again; after it the session is ended, because two
-    parties hold its tokens. Raises InvalidRefreshToken, RefreshTokenReused.
+    Within the grace window a used token yields the same successor again, and the one before it is only refused, because
+    parallel requests of one client may overtake each other. Any other used token ends the session, because two parties
+    hold its tokens. Raises InvalidRefreshToken, RefreshTokenReused.
     """
     token = RefreshToken.parse(presented)
     session = uow.sessions.get(token.session_id)
@@ -175,7 +178,10 @@ def _check_grace(uow: UnitOfWork, user: User, token: RefreshToken, tokens: Token
     session = uow.sessions.get(token.session_id)
     if session is None or not session.is_live(at=uow.now):
         raise InvalidRefreshToken
-    if token.counter + 1 == session.counter and uow.now - session.rotated_at <= GRACE:
+    generations = session.counter - token.counter
+    if generations <= OVERTAKEN and uow.now - session.rotated_at <= GRACE:
+        if generations == OVERTAKEN:
+            raise InvalidRefreshToken
         return
     uow.sessions.end(session.id, reason="refresh_token_reused", at=uow.now, tokens_live=tokens.rules.lifetime)
     uow.record("unknown", "authn_token_reuse", user)
