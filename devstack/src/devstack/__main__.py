@@ -14,6 +14,7 @@ import click
 
 from devstack.sample import write_users
 from service_chassis import process
+from service_chassis.installation import data_folder
 from service_chassis.logs import capture_library_logs, make_log
 from service_chassis.settings import SettingsError
 
@@ -61,6 +62,7 @@ def run(port: int, host: str | None, data: Path) -> None:
     from devstack.embedded import AlreadyRunning, Stack
 
     process.tune()
+    data = data_folder(str(data))
     data.mkdir(parents=True, exist_ok=True)
     # A folder of an earlier version may be open to others.
     data.chmod(0o700)

@@ -60,14 +60,36 @@ class _Lazy:
             sys.exit(CONFIGURATION_ERROR)
 
 
-def ready_service(context: click.Context, patience: float = 0) -> Service:
-    """Return the service with its database up to date, for which it waits for so many seconds."""
-    process.tune()
+def ready_service(context: click.Context) -> Service:
+    """Return the service for a command that does one thing and ends.
+
+    It brings the database up to date, but never makes one: a command that looks in the wrong place must not find
+    an empty database there and report success.
+    """
     service: Service = context.obj()
+    if service.database.absent_file is not None:
+        click.echo(
+            f"The database is not available: there is no file {service.database.absent_file}. STEWARD_DATA names its"
+            " folder, DATABASE_URL any other place; web, worker and migrate make a new one.",
+            err=True,
+        )
+        sys.exit(UNAVAILABLE)
+    return _migrated(service, context.obj.stop, patience=0)
+
+
+def _lasting_service(context: click.Context) -> Service:
+    """Return the service for a process that is to stay, which waits for its database and may make it."""
+    service: Service = context.obj()
+    service.database.make_folder()
+    return _migrated(service, context.obj.stop, patience=PATIENCE)
+
+
+def _migrated(service: Service, stop: threading.Event, *, patience: float) -> Service:
+    process.tune()
     capture_library_logs(service.log)
     until = time.monotonic() + patience
     while not _is_migrated(service, waits=time.monotonic() < until):
-        context.obj.stop.wait(LOOK_EVERY)
+        stop.wait(LOOK_EVERY)
     return service
 
 
@@ -93,14 +115,18 @@ def _web(context: click.Context) -> None:
     # gunicorn runs on POSIX only, and no other command needs it.
     from service_chassis.http.server import serve
 
-    serve(ready_service(context, PATIENCE))
+    serve(_lasting_service(context))
 
 
 @click.command("worker")
 @click.pass_context
 def _worker(context: click.Context) -> None:
     """Consume and publish events and run the scheduled jobs, until told to stop."""
-    service = ready_service(context, PATIENCE)
+    service = _lasting_service(context)
+    if not service.runtime.broker_url:
+        # Other processes need none, so that the settings as such are right without.
+        click.echo("A worker needs BROKER_URL.", err=True)
+        sys.exit(CONFIGURATION_ERROR)
     process.stop_on_signals(context.obj.stop)
     worker = service.make_worker()
     health = None
@@ -120,7 +146,9 @@ def _worker(context: click.Context) -> None:
 @click.pass_context
 def _migrate(context: click.Context) -> None:
     """Bring the database up to date; other processes that try meanwhile wait."""
-    ran = context.obj().migrate()
+    service: Service = context.obj()
+    service.database.make_folder()
+    ran = service.migrate()
     click.echo("\n".join(f"applied {revision}" for revision in ran) or "The database is up to date.")
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
+from service_chassis.installation import data_folder
 from service_chassis.logs import FORMATS
 from service_chassis.settings import Environment
 from service_chassis.tokens.settings import SHARED_ALGORITHM, shared_secret
@@ -33,7 +34,7 @@ class Runtime:
     @classmethod
     def read(cls, reader: Environment, service: str, *, port: int, pool: int = 20) -> Self:
         """Read the settings of a service, by the name it has everywhere, with its usual port and pool."""
-        data = reader.text("STEWARD_DATA", default=".data")
+        data = data_folder(reader.text("STEWARD_DATA", default=".data"))
         algorithm = reader.choice("JWT_ALGORITHM", ALGORITHMS, default="RS256")
         prefix = service.removesuffix("-service").upper()
         runtime = cls(

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from service_chassis.installation import data_folder
 from service_chassis.settings import SettingsError
 from service_chassis.tokens.settings import DEMO_SECRET
 from user_service.config import Settings
@@ -30,8 +31,8 @@ def test_a_demo_needs_no_settings_at_all() -> None:
     settings = Settings.read({})
 
     assert settings.demo
-    assert settings.runtime.database_url == "sqlite:///.data/user-service.db"
-    assert settings.runtime.broker_url == "sqlite:///.data/broker.db"
+    assert settings.runtime.database_url == f"sqlite:///{data_folder('.data')}/user-service.db"
+    assert settings.runtime.broker_url == f"sqlite:///{data_folder('.data')}/broker.db"
     assert settings.password_minimum == 6
 
 

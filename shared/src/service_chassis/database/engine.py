@@ -80,7 +80,6 @@ class Database:
         if not url.database:
             raise ValueError("A SQLite URL names its file: sqlite:///path/to/file.db.")
         self.file: Path | None = Path(url.database)
-        self.file.parent.mkdir(parents=True, exist_ok=True)
         self._writer: AbstractContextManager[None] = writer_mutex(self.file)
         self.engine = self._hasty_engine = _sqlite_engine(url, begin="BEGIN IMMEDIATE")
         self.read_engine = _sqlite_engine(url, "query_only=ON", begin="BEGIN")
@@ -140,6 +139,16 @@ class Database:
             if self.file is None:
                 connection.execute(text("SET LOCAL statement_timeout = 0"))
             yield connection
+
+    @property
+    def absent_file(self) -> Path | None:
+        """The file this database would be in, where there is none; a database on a server is never made here."""
+        return None if self.file is None or self.file.exists() else self.file
+
+    def make_folder(self) -> None:
+        """Make the folder of the file, for a process that may create the database."""
+        if self.file is not None:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
 
     def lock(self, name: str) -> Lock:
         """Return a lock that one holder in all processes on this database can have at a time."""

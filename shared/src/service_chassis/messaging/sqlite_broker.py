@@ -83,6 +83,7 @@ class SqliteBroker:
         if self._database.file is None:
             raise ValueError("The SQLite broker needs a sqlite:/// URL.")
         self._file = self._database.file
+        self._database.make_folder()
         self._arrivals = _arrivals(self._file)
         with self._writing() as session:
             metadata.create_all(session.connection())

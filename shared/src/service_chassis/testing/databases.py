@@ -77,6 +77,7 @@ def sqlite_url(file: Path) -> str:
 
 def _migrate(url: str, migrations: Path | None) -> None:
     database = Database(url)
+    database.make_folder()
     migrate(database, migrations)
     database.close()
 

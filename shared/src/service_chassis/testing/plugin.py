@@ -79,6 +79,8 @@ def databases(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Dat
 def blank_database_url(request: pytest.FixtureRequest, tmp_path: Path, servers: Servers) -> Iterator[str]:
     """The URL of a database without any table."""
     if request.param == "sqlite":
+        # A folder of its own, which can be taken away.
+        (tmp_path / "database").mkdir()
         yield sqlite_url(tmp_path / "database" / "database.db")
         return
     url = servers.postgres.create_database("test")
