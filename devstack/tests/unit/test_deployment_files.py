@@ -88,6 +88,11 @@ def test_the_example_changes_nothing(read: Callable[[Mapping[str, str]], Any], e
     assert read(example) == read({})
 
 
+def test_the_example_leaves_the_number_of_processes_to_the_profile(example: dict[str, str]) -> None:
+    """S4-55."""
+    assert example["WEB_PROCESSES"] == ""
+
+
 def test_compose_needs_no_setting_that_the_example_does_not_have(example: dict[str, str]) -> None:
     used = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
 

@@ -9,6 +9,7 @@ from service_chassis.runtime import Runtime
 from service_chassis.settings import Environment
 
 NAME = "cleanup-service"
+MODES = ("deactivate",)
 ROLES = ("admin", "manager", "user")
 
 
@@ -24,6 +25,8 @@ class Settings:
     def read(cls, env: Mapping[str, str]) -> "Settings":
         """Read the settings. Raises SettingsError with everything that is wrong."""
         reader = Environment(env)
+        # What else becomes of inactive users is not there yet; a mode that is passed over would look as if it were.
+        reader.choice("CLEANUP_MODE", MODES, default="deactivate")
         settings = cls(
             runtime=Runtime.read(reader, NAME, port=8003),
             user_service_url=reader.text("USER_SERVICE_URL", default="http://127.0.0.1:8001"),

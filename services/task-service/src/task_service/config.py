@@ -43,7 +43,7 @@ def _rules(reader: Environment) -> MissRules:
         limit=reader.integer("MISSED_TASK_LIMIT", default=5, minimum=1, maximum=1_000),
         window=reader.days("MISSED_TASK_WINDOW_DAYS", default=7, minimum=1),
         due_soon=reader.seconds("TASK_DUE_SOON_SECONDS", default=86_400),
-        sweep_cap=reader.integer("MISSED_TASK_SWEEP_CAP", default=100) or None,
-        manager_cap=reader.integer("MISSED_TASK_MANAGER_CAP", default=5) or None,
+        sweep_cap=reader.integer("MISSED_TASK_SWEEP_CAP", default=0 if reader.demo else 100) or None,
+        manager_cap=reader.integer("MISSED_TASK_MANAGER_CAP", default=0 if reader.demo else 5) or None,
         digest_over=reader.integer("TASK_ALERT_DIGEST_OVER", default=10),
     )

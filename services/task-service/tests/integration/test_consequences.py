@@ -209,6 +209,19 @@ def test_a_mistaken_bulk_assignment_of_one_manager_waits_for_an_admin(
     assert {user for user, _, state in desk.limits() if state == "held"} == set(team)
 
 
+def test_six_users_of_one_manager_are_all_switched_off_where_no_cap_is_set(
+    desk: Any, people: Any, published: Published
+) -> None:
+    """S3-15."""
+    manager = Actor(uuid7(), manages=True)
+    for _ in range(6):
+        desk.assigns(people.has(), count=5, by=manager)
+    desk.clock.advance(2 * HOUR)
+
+    assert desk.sweeps() == Done(missed=30, limits_reached=6)
+    assert len(published(TaskMissLimitReached)) == 6
+
+
 def test_too_many_consequences_in_one_sweep_all_wait(desk: Any, people: Any, published: Published) -> None:
     desk.rules = replace(desk.rules, sweep_cap=2)
     for _ in range(3):

@@ -30,3 +30,17 @@ def test_production_calls_user_service_with_no_secret_that_others_know(value: st
     (told,) = raised.value.problems
     assert told.startswith("TASK_SERVICE_CLIENT_SECRET")
     assert problem in told
+
+
+def test_no_consequence_waits_for_approval_in_the_demo() -> None:
+    """S3-15, C-36."""
+    rules = Settings.read({}).rules
+
+    assert (rules.sweep_cap, rules.manager_cap) == (None, None)
+
+
+def test_many_consequences_at_once_wait_for_approval_in_production() -> None:
+    """S3-15, C-36."""
+    rules = Settings.read(PRODUCTION).rules
+
+    assert (rules.sweep_cap, rules.manager_cap) == (100, 5)
