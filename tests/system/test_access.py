@@ -17,7 +17,7 @@ def test_a_manager_who_signed_out_is_refused_everywhere_within_five_seconds(syst
 
 def test_a_manager_who_was_deactivated_is_refused_everywhere_within_five_seconds(system: Steward) -> None:
     door = manager(system)
-    user = door.get("/api/v1/users").data[0]
+    user = door.get("/api/v1/users/profile").data
 
     assert system.admin.post(f"/api/v1/users/{user['id']}/deactivate", {"reason": "left"}).status == 200
 
@@ -28,7 +28,7 @@ def test_a_manager_who_was_deactivated_is_refused_everywhere_within_five_seconds
 
 def test_a_manager_who_has_another_role_is_refused_everywhere_with_the_old_one(system: Steward) -> None:
     door = manager(system)
-    user = door.get("/api/v1/users").data[0]
+    user = door.get("/api/v1/users/profile").data
 
     changed = system.admin.send("PATCH", f"/api/v1/users/{user['id']}", b'{"role": "user"}')
 
@@ -50,7 +50,7 @@ def test_a_manager_who_changed_the_password_is_refused_everywhere_with_the_sessi
 
 def test_signing_out_ends_one_session_only(system: Steward) -> None:
     first = manager(system)
-    second = system.sign_in(first.get("/api/v1/users").data[0]["email"])
+    second = system.sign_in(first.get("/api/v1/users/profile").data["email"])
 
     first.post("/api/v1/auth/logout")
 
@@ -59,7 +59,7 @@ def test_signing_out_ends_one_session_only(system: Steward) -> None:
 
 
 def test_an_opaque_token_opens_every_service_until_it_is_signed_out(system: Steward) -> None:
-    email = manager(system).get("/api/v1/users").data[0]["email"]
+    email = manager(system).get("/api/v1/users/profile").data["email"]
     granted = system.door.post("/api/v1/auth/opaque-token", {"email": email, "password": PASSWORD})
     shown = {"Authorization": f"Token {granted.data['token']}"}
 

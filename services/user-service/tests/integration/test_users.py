@@ -252,11 +252,34 @@ def test_a_cursor_nobody_gave_out_is_refused(admin: FlaskClient) -> None:
 
 
 @only_sqlite
-@pytest.mark.parametrize("role", [Role.USER, Role.MANAGER])
-def test_who_is_no_admin_sees_nobody_else(
-    new_user: Callable[..., User], signed_in: Callable[..., FlaskClient], role: Role
+def test_a_manager_finds_users_and_neither_managers_nor_admins(
+    new_user: Callable[..., User], signed_in: Callable[..., FlaskClient], admin: FlaskClient
 ) -> None:
-    other, own = new_user("other"), new_user("own", role)
+    """S3-05, S3-08, C-33."""
+    user, own, peer = new_user("plain"), new_user("mia", Role.MANAGER), new_user("max", Role.MANAGER)
+    assert signed_in(user.email).patch("/api/v1/users/profile", json={"push_token": "for her only"}).status_code == 200
+    client = signed_in(own.email)
+
+    assert sorted(emails(client.get("/api/v1/users"))) == [own.email, user.email]
+    assert emails(client.get("/api/v1/users", query_string={"email": "plain"})) == [user.email]
+    assert emails(client.get("/api/v1/users", query_string={"role": "admin"})) == []
+
+    found = client.get(f"/api/v1/users/{user.id}").get_json()["data"]
+    assert (found["email"], found["push_token"]) == (user.email, None)
+    assert error(client.get(f"/api/v1/users/{peer.id}")) == (404, "user_not_found")
+    assert error(client.get(f"/api/v1/users/{user.id}/history")) == (403, "forbidden")
+    assert error(client.get(f"/api/v1/users/{user.id}/export")) == (404, "user_not_found")
+
+    assert admin.post(f"/api/v1/users/{user.id}/deactivate").status_code == 200
+    assert emails(client.get("/api/v1/users", query_string={"status": "deactivated"})) == [user.email]
+    assert client.post(f"/api/v1/users/{user.id}/reactivate").status_code == 200
+
+
+@only_sqlite
+def test_who_is_neither_admin_nor_manager_sees_nobody_else(
+    new_user: Callable[..., User], signed_in: Callable[..., FlaskClient]
+) -> None:
+    other, own = new_user("other"), new_user("own")
     client = signed_in(own.email)
 
     page = client.get("/api/v1/users", query_string={"email": "example"})

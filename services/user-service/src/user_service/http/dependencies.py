@@ -44,6 +44,11 @@ def may_look_up_users(caller: Principal) -> bool:
     return caller.role == Role.ADMIN or caller.kind == "service"
 
 
+def may_find_assignees(caller: Principal) -> bool:
+    """Managers look up users of role user, to whom they give tasks and whom they switch on again."""
+    return caller.role == Role.MANAGER
+
+
 def is_service(caller: Principal) -> bool:
     return caller.kind == "service"
 

@@ -23,6 +23,7 @@ from service_chassis.permissions import require
 from user_service.http import origin
 from user_service.http.dependencies import (
     actor,
+    may_find_assignees,
     may_give_roles,
     may_look_up_users,
     may_manage_users,
@@ -71,18 +72,28 @@ def register(body: Mapping[str, Any]) -> Any:
 @users.arguments(UserQuery, location="query")
 @users.response(200, UserView(many=True))
 def list_users(query: tuple[Paging, UserFilter, Order]) -> Page[User]:
-    """List users; others than admins and services see themselves, and who agreed to belong to accounts of theirs."""
+    """List users.
+
+    Admins and services see all, managers those of role user. Everybody sees themselves, and who agreed to belong to
+    accounts of theirs.
+    """
     paging, chosen, order = query
-    visible = chosen if may_look_up_users(caller()) else chosen.as_seen_by(caller().subject)
-    return uow().users.page(visible, paging, order)
+    return uow().users.page(_visible(chosen), paging, order)
 
 
 @users.route("/<uuid:user_id>")
 @users.response(200, ProfileView)
 def get_user(user_id: UUID) -> dict[str, Any]:
-    """Return a user; who is neither admin nor service finds only the own entry."""
-    _check_may_see(user_id)
-    return shown(uow().users.get(user_id))
+    """Return a user.
+
+    Admins and services find any, managers those of role user, without the push token; others find only themselves.
+    """
+    user = uow().users.get(user_id)
+    if user.id == caller().subject or may_look_up_users(caller()):
+        return shown(user)
+    if may_find_assignees(caller()) and user.role == Role.USER:
+        return shown(user) | {"push_token": None}
+    raise UserNotFound
 
 
 @users.route("/<uuid:user_id>", methods=["PATCH"])
@@ -184,10 +195,10 @@ def _given_password(body: Mapping[str, Any]) -> str | None:
     return parts().passwords.hash(body["password"])
 
 
-def _check_may_see(user_id: UUID) -> None:
-    """Raise UserNotFound for somebody else, of whom only admins and services learn that they exist."""
-    if user_id != caller().subject and not may_look_up_users(caller()):
-        raise UserNotFound
+def _visible(chosen: UserFilter) -> UserFilter:
+    if may_look_up_users(caller()):
+        return chosen
+    return chosen.as_seen_by(caller().subject, Role.USER if may_find_assignees(caller()) else None)
 
 
 def _check_is_own_name(user_id: UUID, changes: Mapping[str, Any]) -> None:

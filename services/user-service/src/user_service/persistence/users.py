@@ -52,20 +52,23 @@ class UserFilter:
     """Which users a list holds; what is None does not restrict."""
 
     visible_to: UUID | None = None
+    visible_role: str | None = None
+    """A role whose users are visible besides, where `visible_to` restricts."""
     number: int | None = None
     status: str | None = None
     role: str | None = None
     email: str | None = None
     inactive_since: datetime | None = None
 
-    def as_seen_by(self, user_id: UUID) -> "UserFilter":
-        """Return the same filter among those somebody sees: oneself, and members of accounts one administers."""
-        return replace(self, visible_to=user_id)
+    def as_seen_by(self, user_id: UUID, role: str | None = None) -> "UserFilter":
+        """Return the same filter among those somebody sees: oneself, members of accounts one administers, a role."""
+        return replace(self, visible_to=user_id, visible_role=role)
 
     def condition(self) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = []
         if self.visible_to is not None:
-            conditions.append((User.id == self.visible_to) | User.id.in_(members_seen_by(self.visible_to)))
+            visible = (User.id == self.visible_to) | User.id.in_(members_seen_by(self.visible_to))
+            conditions.append(visible if self.visible_role is None else visible | (User.role == self.visible_role))
         for column, value in ((User.number, self.number), (User.status, self.status), (User.role, self.role)):
             if value is not None:
                 conditions.append(column == value)
