@@ -100,6 +100,9 @@ def test_a_registration_that_makes_no_user_is_refused(web: FlaskClient) -> None:
         ({"password": "short"}, "weak_password"),
         ({"role": "owner"}, "validation_failed"),
         ({"name": "x" * 201}, "validation_failed"),
+        ({"name": "An\x1bna"}, "validation_failed"),
+        ({"push_token": "token\r\nX-Other: header"}, "validation_failed"),
+        ({"email": "an\u200bna@example.com"}, "invalid_email"),
     ]
 
     assert [error(register(web, **body)) for body, _ in refused] == [(400, code) for _, code in refused]

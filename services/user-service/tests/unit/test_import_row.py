@@ -111,6 +111,10 @@ def test_an_unknown_role_is_rejected() -> None:
     assert reason(role="owner") == "'owner' is no role."
 
 
+def test_a_name_with_control_characters_is_rejected() -> None:
+    assert reason(name="An\x1bna") == "The name holds control characters."
+
+
 def test_a_name_too_long_is_rejected() -> None:
     assert row(name="x" * NAME_LIMIT)["name"] == "x" * NAME_LIMIT
     assert reason(name="x" * (NAME_LIMIT + 1)) == f"The name is longer than {NAME_LIMIT} characters."

@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from user_service.model.errors import AlreadyActive, AlreadyDeactivated, InvalidEmail
-from user_service.model.user import EMAIL_LIMIT, Reason, Role, Status, User, normalised_email
+from user_service.model.user import EMAIL_LIMIT, Reason, Role, Status, User, is_line, normalised_email
 
 NOON = datetime(2030, 1, 15, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=1)
@@ -32,6 +32,38 @@ def test_every_spelling_of_an_address_is_one_address(email: str, padding: str) -
     spellings = {email, email.lower(), email.upper(), email.swapcase(), padding + email + padding}
 
     assert {normalised_email(spelling) for spelling in spellings} == {email.lower()}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "an\u200bna@example.com",
+        "\u202eanna@example.com",
+        "anna@exam\u00adple.com",
+        "\uff41nna@example.com",
+        "anna@example\uff0ecom",
+        "anna@example\uff61com",
+        "anna@example\u3002com",
+    ],
+    ids=["zero width", "direction", "soft hyphen", "fullwidth", "fullwidth dot", "halfwidth dot", "ideographic dot"],
+)
+def test_an_address_that_looks_like_somebody_elses_is_none(address: str) -> None:
+    with pytest.raises(InvalidEmail):
+        normalised_email(address)
+
+
+def test_composed_and_decomposed_letters_are_one_address() -> None:
+    assert normalised_email("jose\u0301@example.com") == normalised_email("jos\u00e9@example.com")
+
+
+@pytest.mark.parametrize("unseen", ["\n", "\x1b", "\x7f", "\x85", "\u2028", "\u202e", "\u2066"], ids=ascii)
+def test_a_name_with_control_characters_is_no_line(unseen: str) -> None:
+    assert not is_line(f"An{unseen}na")
+
+
+@pytest.mark.parametrize("name", ["Anna-Lena O'Neil", "\u0645\u0631\u06cc\u0645", "\U0001f469\u200d\U0001f52c"])
+def test_the_names_of_all_languages_are_lines(name: str) -> None:
+    assert is_line(name)
 
 
 @given(st.text(max_size=20) | st.tuples(st.text(max_size=8), st.text(max_size=8)).map("@".join))

@@ -8,7 +8,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate, va
 from service_chassis.database.paging import LARGEST_NUMBER
 from service_chassis.http import PageQuery, Paging
 from service_chassis.http.paging import paging_of
-from user_service.http.schemas import text
+from user_service.http.schemas import line, text
 from user_service.model.account import WEBSITE_LIMIT
 from user_service.model.membership import AccountRole
 from user_service.model.user import EMAIL_LIMIT, NAME_LIMIT
@@ -28,12 +28,12 @@ class AccountView(Schema):
 
 
 class AccountBody(Schema):
-    name = fields.String(required=True, validate=text(NAME_LIMIT, shortest=1))
+    name = fields.String(required=True, validate=line(NAME_LIMIT, shortest=1))
     website = fields.String(load_default="", validate=WEBSITE)
 
 
 class AccountChangesBody(Schema):
-    name = fields.String(validate=text(NAME_LIMIT, shortest=1))
+    name = fields.String(validate=line(NAME_LIMIT, shortest=1))
     website = fields.String(validate=WEBSITE, metadata={"description": "Empty for none."})
 
     @validates_schema

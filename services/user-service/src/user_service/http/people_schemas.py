@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from user_service.http.schemas import PUSH_TOKEN_LIMIT, UserView, text
+from user_service.http.schemas import PUSH_TOKEN_LIMIT, UserView, line, text
 from user_service.model.user import EMAIL_LIMIT, NAME_LIMIT, USERNAME_LIMIT, Role
 
 
@@ -28,8 +28,8 @@ class _Changes(Schema):
 
 
 class ProfileBody(_Changes):
-    name = fields.String(validate=text(NAME_LIMIT))
-    push_token = fields.String(allow_none=True, validate=text(PUSH_TOKEN_LIMIT))
+    name = fields.String(validate=line(NAME_LIMIT))
+    push_token = fields.String(allow_none=True, validate=line(PUSH_TOKEN_LIMIT))
 
 
 class PreferenceChangesBody(_Changes):
@@ -38,7 +38,7 @@ class PreferenceChangesBody(_Changes):
 
 
 class UserChangesBody(_Changes):
-    name = fields.String(validate=text(NAME_LIMIT))
+    name = fields.String(validate=line(NAME_LIMIT))
     email = fields.String(validate=text(EMAIL_LIMIT, shortest=3))
     username = fields.String(
         allow_none=True, validate=text(USERNAME_LIMIT, shortest=1), metadata={"description": "Null for none."}

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from marshmallow import Schema, fields, post_load, validate
+from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from service_chassis.database.paging import LARGEST_NUMBER, Order
 from service_chassis.http import PageQuery, Paging
 from service_chassis.http.fields import Instant
 from service_chassis.http.paging import paging_of
-from user_service.model.user import EMAIL_LIMIT, NAME_LIMIT, USERNAME_LIMIT, Role, Status
+from user_service.model.user import EMAIL_LIMIT, NAME_LIMIT, USERNAME_LIMIT, Role, Status, is_line
 from user_service.persistence.users import ORDERS, UserFilter
 
 PASSWORD_LIMIT = 1_000
@@ -18,6 +18,18 @@ NO_NUL = validate.ContainsNoneOf("\x00", error="It must not hold a NUL character
 
 def text(longest: int, *, shortest: int = 0) -> list[validate.Validator]:
     return [validate.Length(min=shortest, max=longest), NO_NUL]
+
+
+class _Line(validate.Validator):
+    def __call__(self, value: str) -> str:
+        if not is_line(value):
+            raise ValidationError("It must not hold control characters.")
+        return value
+
+
+def line(longest: int, *, shortest: int = 0) -> list[validate.Validator]:
+    """Return the checks of what is shown on one line, or sent in a header."""
+    return [*text(longest, shortest=shortest), _Line()]
 
 
 class UserView(Schema):
@@ -53,7 +65,7 @@ class RegisterBody(Schema):
         load_only=True,
         metadata={"description": "Required of who registers; an admin gives none, and the user is asked by mail."},
     )
-    name = fields.String(load_default="", validate=text(NAME_LIMIT))
+    name = fields.String(load_default="", validate=line(NAME_LIMIT))
     role = fields.String(load_default=Role.USER.value, validate=validate.OneOf([role.value for role in Role]))
     username = fields.String(
         load_default=None,
@@ -62,7 +74,7 @@ class RegisterBody(Schema):
         metadata={"description": "For admins to give: another name to sign in with."},
     )
     preferences = fields.Nested(PreferencesBody, load_default=None)
-    push_token = fields.String(load_default=None, allow_none=True, validate=text(PUSH_TOKEN_LIMIT))
+    push_token = fields.String(load_default=None, allow_none=True, validate=line(PUSH_TOKEN_LIMIT))
 
 
 class RegisteredView(Schema):

@@ -8,7 +8,7 @@ from typing import Any
 from service_chassis.ids import uuid7
 from user_service.model.errors import InvalidEmail, InvalidUsername
 from user_service.model.passwords import is_known_hash
-from user_service.model.user import NAME_LIMIT, Role, Status, normalised_email, normalised_username
+from user_service.model.user import NAME_LIMIT, Role, Status, is_line, normalised_email, normalised_username
 
 COLUMNS = ("email", "username", "name", "role", "created_at", "last_login_at", "is_active", "password_hash")
 TRUE = {"", "1", "true", "t", "yes", "y"}
@@ -87,8 +87,12 @@ def _username(value: str) -> str | None:
 
 
 def _name(value: str) -> str:
+    # A cell of a spreadsheet may have several lines; a name has one.
+    value = " ".join(value.splitlines())
     if len(value) > NAME_LIMIT:
         raise Rejected(f"The name is longer than {NAME_LIMIT} characters.")
+    if not is_line(value):
+        raise Rejected("The name holds control characters.")
     return value
 
 

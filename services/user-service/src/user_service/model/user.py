@@ -1,6 +1,7 @@
 """A user: who it is, whether it is switched on, and when it was last seen doing something."""
 
 import re
+import unicodedata
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
@@ -27,6 +28,10 @@ EMAIL_LIMIT = 254
 USERNAME_LIMIT = 150
 USERNAME = re.compile(rf"[a-z0-9._+-]{{1,{USERNAME_LIMIT}}}")
 NAME_LIMIT = 200
+LINE_BREAKING = {"Cc", "Zl", "Zp"}
+DIRECTION_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+IDEOGRAPHIC_FULL_STOP = "\u3002"
+"""Another character that separates the labels of a domain, RFC 3490."""
 NO_HOME = 0
 """Instead of a user's own account where that is gone; none at all means that there never was one."""
 
@@ -200,10 +205,28 @@ class User(Entity):
 
 def normalised_email(email: str) -> str:
     """Return the one spelling under which an address is kept and looked up. Raises InvalidEmail."""
-    normalised = email.strip().lower()
-    if len(normalised) > EMAIL_LIMIT or not EMAIL.fullmatch(normalised):
+    normalised = unicodedata.normalize("NFC", email.strip().lower())
+    if len(normalised) > EMAIL_LIMIT or not EMAIL.fullmatch(normalised) or _looks_like_another(normalised):
         raise InvalidEmail
     return normalised
+
+
+def _looks_like_another(email: str) -> bool:
+    """Return whether unseen characters, or other forms of plain ones, make an address look like somebody else's."""
+    if email.isascii():
+        return False
+    unseen = any(unicodedata.category(character) == "Cf" for character in email)
+    return unseen or IDEOGRAPHIC_FULL_STOP in email or unicodedata.normalize("NFKC", email) != email
+
+
+def is_line(value: str) -> bool:
+    """Return whether a text can be shown on one line as it is.
+
+    It holds no control characters, line separators or controls of the writing direction.
+    """
+    return not any(
+        character in DIRECTION_CONTROLS or unicodedata.category(character) in LINE_BREAKING for character in value
+    )
 
 
 def normalised_username(username: str) -> str:
