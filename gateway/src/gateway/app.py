@@ -101,8 +101,12 @@ class Edge:
         target = Target.parse(request.raw_path)
         route = self._table.find(request.method, target)
         request[ROUTE] = route.path
-        access_token = await self._guard.admit(request, route)
-        return await self._forwarder.forward(request, route, target, access_token)
+        caller = await self._guard.admit(request, route)
+        access_token = None if caller is None else caller.access_token
+        response = await self._forwarder.forward(request, route, target, access_token)
+        if route.ends_session and caller is not None and response.status < 300:
+            self._guard.note_end(caller)
+        return response
 
 
 async def _not_yet(_: web.Request) -> None:

@@ -17,7 +17,6 @@ from service_chassis.http import Check, web_app
 from service_chassis.logs import Log, make_log
 from service_chassis.messaging.connect import connect
 from service_chassis.metrics import Metrics
-from service_chassis.revocation import Feed, RevocationList, RevocationPoller
 from service_chassis.scheduler import UnitJob, every
 from service_chassis.sealing import Seal
 from service_chassis.service import Service
@@ -77,7 +76,7 @@ def bootstrap(
         units=units,
         metrics=metrics,
         migrations=Path(__file__).parent / "migrations",
-        make_web=lambda: _web(parts, units, metrics, log, stop),
+        make_web=lambda: _web(parts, units, metrics, log),
         make_worker=lambda: _worker(settings, units, metrics, log, stop),
         seed=lambda: seed(
             units,
@@ -137,16 +136,14 @@ def _parts(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: 
     )
 
 
-def _web(parts: Parts, units: Units[UnitOfWork], metrics: Metrics, log: Log, stop: threading.Event) -> Flask:
+def _web(parts: Parts, units: Units[UnitOfWork], metrics: Metrics, log: Log) -> Flask:
     settings = parts.settings
-    ended = RevocationList(units.clock)
-    RevocationPoller(lambda after: _feed(units, after), ended, stop).start()
     app = web_app(
         NAME,
         "Steward user-service",
         units=units,
         verifier=_verifier(parts, units),
-        revocations=ended,
+        revocations=revocations.EndedSessions(units),
         metrics=metrics,
         log=log,
         secret=settings.key_encryption_secret,
@@ -169,11 +166,6 @@ def _verifier(parts: Parts, units: Units[UnitOfWork]) -> TokenVerifier:
         audience=rules.audience,
         clock=units.clock,
     )
-
-
-def _feed(units: Units[UnitOfWork], after: str | None) -> Feed:
-    with units.read() as uow:
-        return revocations.feed(uow, after)
 
 
 def _worker(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: Log, stop: threading.Event) -> Worker:
