@@ -69,14 +69,26 @@ def test_a_manager_sees_all_tasks_and_changes_any(office: Any) -> None:
 
     assert {found["id"] for found in data(boss.get(TASKS))} == {task["id"], other["id"]}
     changed = data(boss.patch(f"{TASKS}/{task['id']}", json={"title": "Count them again", "version": 1}))
-    replaced = data(boss.put(f"{TASKS}/{task['id']}", json={"priority": "urgent"}))
-    assert (changed["title"], changed["version"], replaced["title"]) == ("Count them again", 2, "Count them again")
-    assert replaced["priority"] == "urgent"
+    assert (changed["title"], changed["version"]) == ("Count them again", 2)
 
     assert data(boss.delete(f"{TASKS}/{task['id']}")) is None
     assert code(boss.get(f"{TASKS}/{task['id']}")) == (404, "task_not_found")
     assert code(boss.delete(f"{TASKS}/{task['id']}")) == (404, "task_not_found")
     assert [found["id"] for found in data(boss.get(TASKS))] == [other["id"]]
+
+
+def test_a_task_is_replaced_as_a_whole(office: Any) -> None:
+    """S2-10, S3-12: what is left out becomes what it is in a new task; the deadline has a path of its own."""
+    task = office.new_task(office.anna, description="All of them.", priority="high")
+    boss, path = office.client("manager"), f"{TASKS}/{task['id']}"
+
+    replaced = data(boss.put(path, json={"title": "Feed them", "version": 1}))
+
+    assert (replaced["title"], replaced["description"], replaced["priority"]) == ("Feed them", "", "normal")
+    assert replaced["deadline"] == task["deadline"]
+    assert code(boss.put(path, json={"priority": "urgent"})) == (400, "validation_failed")
+    assert code(boss.put(path, json={"title": "Again", "version": 1})) == (409, "stale_version")
+    assert code(office.client("user", office.anna).put(path, json={"title": "Mine"})) == (403, "forbidden")
 
 
 def test_a_user_sees_only_their_own_tasks(office: Any) -> None:

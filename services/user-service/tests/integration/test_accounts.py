@@ -189,6 +189,21 @@ def test_a_repeat_shows_the_token_only_to_who_may_still_read_it(
 
 
 @only_sqlite
+def test_an_account_is_replaced_by_its_admin_and_what_is_left_out_is_gone(
+    as_anna: FlaskClient, as_bert: FlaskClient, account: int
+) -> None:
+    """S2-10, S2-12."""
+    path = f"/api/v1/accounts/{account}"
+    assert as_anna.patch(path, json={"website": "https://example.com"}).status_code == 200
+
+    replaced = data(as_anna.put(path, json={"name": "Ours"}))
+
+    assert (replaced["name"], replaced["website"]) == ("Ours", None)
+    assert error(as_anna.put(path, json={"website": "https://example.com"})) == (400, "validation_failed")
+    assert error(as_bert.put(path, json={"name": "Mine"})) == (404, "account_not_found")
+
+
+@only_sqlite
 @pytest.mark.parametrize("website", ["example.com", "javascript:alert(1)", "https://exa mple.com"])
 def test_a_website_is_an_address_of_the_web(as_anna: FlaskClient, account: int, website: str) -> None:
     response = as_anna.patch(f"/api/v1/accounts/{account}", json={"website": website})

@@ -48,12 +48,17 @@ class TaskView(Schema):
     missed_at = fields.DateTime(required=True, allow_none=True)
 
 
-class NewTask(Schema):
-    """A task without the person who is to do it."""
+class TaskText(Schema):
+    """What a task says."""
 
     title = _title(required=True)
     description = _description(load_default="")
     priority = _priority(load_default=Priority.NORMAL.value)
+
+
+class NewTask(TaskText):
+    """A task without the person who is to do it."""
+
     deadline = Instant(required=True, metadata={"description": "In the future, with its time zone."})
 
 
@@ -91,6 +96,10 @@ class EditBody(Versioned):
     title = _title()
     description = _description()
     priority = _priority()
+
+
+class ReplaceBody(TaskText, Versioned):
+    """What is left out becomes what it is in a new task."""
 
 
 class StatusBody(Noted):

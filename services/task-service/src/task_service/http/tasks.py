@@ -13,6 +13,7 @@ from task_service.http.schemas import (
     HistoryView,
     Noted,
     ReassignBody,
+    ReplaceBody,
     StatusBody,
     SummaryQuery,
     SummaryView,
@@ -75,12 +76,22 @@ def get_task(task_id: UUID) -> Task:
     return usecases.find(uow(), task_id, actor())
 
 
-@tasks.route("/<uuid:task_id>", methods=["PATCH", "PUT"])
+@tasks.route("/<uuid:task_id>", methods=["PATCH"])
 @tasks.arguments(EditBody)
 @tasks.response(200, TaskView, description="Task changed")
 @allowed(may_manage_tasks)
 def edit_task(body: dict[str, Any], task_id: UUID) -> Task:
     """Change title, description or priority."""
+    version = body.pop("version")
+    return usecases.edit(uow(), rules(), task_id, body, version=version, by=actor())
+
+
+@tasks.route("/<uuid:task_id>", methods=["PUT"])
+@tasks.arguments(ReplaceBody)
+@tasks.response(200, TaskView, description="Task replaced")
+@allowed(may_manage_tasks)
+def replace_task(body: dict[str, Any], task_id: UUID) -> Task:
+    """Replace title, description and priority; the deadline is changed by `/extend`, so that it is noted."""
     version = body.pop("version")
     return usecases.edit(uow(), rules(), task_id, body, version=version, by=actor())
 

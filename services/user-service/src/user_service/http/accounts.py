@@ -75,6 +75,14 @@ def change_account(body: Mapping[str, Any], account_id: int) -> dict[str, Any]:
     return shown(account, None)
 
 
+@accounts.route("/<int:account_id>", methods=["PUT"])
+@accounts.arguments(AccountBody)
+@accounts.response(200, AccountView, description="Account replaced")
+def replace_account(body: Mapping[str, Any], account_id: int) -> dict[str, Any]:
+    """Replace name and website."""
+    return shown(use_case.change(uow(), account_id, actor(), name=body["name"], website=body["website"]), None)
+
+
 @accounts.route("/<int:account_id>", methods=["DELETE"])
 @accounts.response(200, description="Account deleted")
 def delete_account(account_id: int) -> None:

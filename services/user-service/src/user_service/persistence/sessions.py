@@ -39,7 +39,7 @@ class SessionRepository:
         return self._session.get(Session, session_id, populate_existing=True)
 
     def has_ended(self, session_id: UUID) -> bool:
-        """Return whether a session was ended. One that is not kept any more was forgotten later than its tokens died."""
+        """Return whether a session was ended; one that is not kept any more has outlived its tokens."""
         return self._session.scalar(HAS_ENDED, {"session_id": session_id}) is not None
 
     def page(self, user_id: UUID, paging: Paging, *, at: datetime) -> Page[Session]:
