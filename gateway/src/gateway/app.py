@@ -24,6 +24,7 @@ from gateway.routing import RouteTable, Target
 from gateway.throttle import Throttle
 from gateway.upstream import Upstream
 from service_chassis.aio import ROUTE, SERVER, Flow, Observation
+from service_chassis.metrics import Metrics
 
 IDLE_CLIENT = 75.0
 """Seconds a client's connection may be idle, or its headers incomplete; balancers in front close theirs after 60."""
@@ -35,6 +36,7 @@ class Parts:
 
     settings: Settings
     registry: CollectorRegistry
+    metrics: Metrics
     observation: Observation
     flow: Flow
     identity: Identity
@@ -45,7 +47,8 @@ class Parts:
 def make_app(parts: Parts) -> web.Application:
     """Return the application, for one event loop."""
     cors = Cors(parts.settings.cors_origins)
-    throttle = Throttle(parts.settings.rate_limit, parts.settings.redis_url)
+    throttle = Throttle(parts.settings.rate_limit, parts.settings.redis_url, parts.settings.breaker)
+    parts.metrics.watch(throttle.breaker)
     proxies = Proxies(parts.settings.trusted_proxies)
     steps = (parts.observation, parts.flow, proxies, throttle, cors)
     app = web.Application(

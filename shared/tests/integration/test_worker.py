@@ -84,6 +84,20 @@ class TestAWorker:
         with at_work(worker):
             wait_until(reached, within=HEARTBEAT_EVERY / 2)
 
+    @any_database
+    @only_rabbitmq
+    def test_whose_broker_is_away_tells_the_state_of_the_breaker(self, backbone: Backbone) -> None:
+        """S4-24, C-40."""
+        backbone.broker = connect("amqp://127.0.0.1:1", name="tests")
+
+        def states() -> list[str | None]:
+            with backbone.units.read() as uow:
+                return list(uow.session.scalars(select(heartbeats.c.broker_state)))
+
+        with at_work(backbone.worker()):
+            wait_until(lambda: states() == ["open"], within=15)
+            assert backbone.metrics.registry.get_sample_value("breaker_state", {"breaker": "broker"}) == 2
+
     def test_that_stops_lets_its_handlers_finish_and_publishes_what_they_wrote(self, backbone: Backbone) -> None:
         entered, leave = threading.Event(), threading.Event()
 

@@ -78,6 +78,7 @@ def _worker(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log:
             exchange="cleanup.events",
             units=units,
             broker=connect(settings.runtime.broker_url, name=NAME),
+            breaker=settings.runtime.breaker,
             subscriptions=subscriptions(),
             jobs=_jobs(settings, units, log),
             log=log,

@@ -116,7 +116,8 @@ def _parts(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: 
     attempts = Attempts(derived_key(secret, "throttles"))
     devices = Devices(derived_key(secret, "devices"))
     gate = Gate(attempts, devices, require_verified_email=settings.require_email_verification)
-    preferences = RememberedPreferences(cache.connect(settings.redis_url, PREFERENCES_REMEMBERED), metrics)
+    remembered = cache.connect(settings.redis_url, PREFERENCES_REMEMBERED, runtime.breaker, metrics)
+    preferences = RememberedPreferences(remembered, metrics)
     policy = PasswordPolicy(
         settings.password_minimum,
         refuses_common=not settings.demo,
@@ -175,6 +176,7 @@ def _worker(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log:
             exchange="user.events",
             units=units,
             broker=connect(settings.runtime.broker_url, name=NAME),
+            breaker=settings.runtime.breaker,
             subscriptions=subscriptions(settings.access_token_lifetime),
             jobs=[
                 every(settings.watermark_interval, activity.emit_watermark),
