@@ -86,8 +86,11 @@ class AlertRepository:
                 Task.deadline,
                 Task.assignee_id,
                 Task.creator_id,
+                KnownUser.username.label("assignee_username"),
+                KnownUser.name.label("assignee_name"),
             )
             .join(Task, Task.id == Alert.task_id)
+            .join(KnownUser, KnownUser.user_id == Task.assignee_id, isouter=True)
             .join(AlertRead, (AlertRead.alert_id == Alert.id) & (AlertRead.reader_id == reader_id), isouter=True)
             .where(*chosen.conditions())
         )
