@@ -45,6 +45,7 @@ class Settings:
     """How long new connections are still taken after SIGTERM, so that balancers see the readiness change."""
     log_level: str
     log_format: str
+    unread: tuple[str, ...]
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Settings":
@@ -74,6 +75,7 @@ class Settings:
             drain_grace=_drain_grace(reader),
             log_level=reader.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),
             log_format=reader.choice("LOG_FORMAT", FORMATS, default="auto"),
+            unread=reader.unread("GATEWAY_", "CORS_"),
         )
         reader.finish()
         return settings

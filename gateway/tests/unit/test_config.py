@@ -61,3 +61,9 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
         Settings.read(wrong)
 
     assert len(refused.value.problems) == 4
+
+
+def test_what_is_set_in_vain_is_known_by_name() -> None:
+    """S1-09."""
+    assert Settings.read({"GATEWAY_RATE_LIMITS": "9", "PATH": "/bin"}).unread == ("GATEWAY_RATE_LIMITS",)
+    assert Settings.read({}).unread == ()

@@ -52,6 +52,7 @@ def bootstrap(
         make_worker=lambda: _worker(settings, units, metrics, log, stop),
         parts=Parts(settings),
         runtime=runtime,
+        unread_settings=settings.unread,
     )
 
 

@@ -87,6 +87,7 @@ def bootstrap(
         ),
         parts=parts,
         runtime=runtime,
+        unread_settings=settings.unread,
     )
 
 

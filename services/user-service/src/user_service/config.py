@@ -14,6 +14,18 @@ DEMO_CLIENTS = {"task-service": "demo-task-service-client-secret"}
 LEAST_HASHING = 7_168 * 5
 """KiB of memory times passes over it: the least that OWASP holds to be enough for argon2id."""
 
+OWN = (
+    "STEWARD_",
+    "JWT_",
+    "PASSWORD_MIN",
+    "PASSWORD_RESET_",
+    "ARGON2_",
+    "NOTIFICATION_",
+    "SESSION_LIFE",
+    "OPAQUE_TOKEN_",
+)
+"""How the names of this service's settings begin, as far as nobody else's do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -39,6 +51,7 @@ class Settings:
     argon2_memory_kib: int
     argon2_passes: int
     watermark_interval: timedelta
+    unread: tuple[str, ...]
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Settings":
@@ -67,6 +80,7 @@ class Settings:
             argon2_memory_kib=reader.integer("ARGON2_MEMORY_KIB", default=19_456, minimum=8),
             argon2_passes=reader.integer("ARGON2_PASSES", default=2, minimum=1),
             watermark_interval=reader.seconds("USER_WATERMARK_SECONDS", default=10, minimum=0.1),
+            unread=reader.unread(*OWN),
         )
         weak = settings.password_minimum < 8
         reader.refuse_in_production("PASSWORD_MINIMUM", when=weak, because="passwords need at least 8 characters.")

@@ -169,3 +169,11 @@ def test_a_profile_nobody_knows_is_treated_as_production() -> None:
         "NOTIFICATION_SECRET is required in production.",
         "SERVICE_CLIENTS is required in production.",
     ]
+
+
+def test_what_is_set_in_vain_is_known_by_name() -> None:
+    """S1-09."""
+    assert Settings.read({"PASSWORD_MINIMAL": "9", "USER_SERVICE_URL": "http://users", "PATH": "/bin"}).unread == (
+        "PASSWORD_MINIMAL",
+    )
+    assert Settings.read({}).unread == ()
