@@ -14,16 +14,7 @@ DEMO_CLIENTS = {"task-service": "demo-task-service-client-secret"}
 LEAST_HASHING = 7_168 * 5
 """KiB of memory times passes over it: the least that OWASP holds to be enough for argon2id."""
 
-OWN = (
-    "STEWARD_",
-    "JWT_",
-    "PASSWORD_MIN",
-    "PASSWORD_RESET_",
-    "ARGON2_",
-    "NOTIFICATION_",
-    "SESSION_LIFE",
-    "OPAQUE_TOKEN_",
-)
+OWN = ("STEWARD_", "JWT_ACCESS_", "JWT_REFRESH_", "JWT_KEY_", "PASSWORD_MIN", "PASSWORD_RESET_", "ARGON2_")
 """How the names of this service's settings begin, as far as nobody else's do."""
 
 

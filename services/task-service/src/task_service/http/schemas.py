@@ -200,6 +200,11 @@ class AlertView(Assigned):
     title = fields.String(required=True)
     deadline = fields.DateTime(required=True)
     creator_id = fields.UUID(required=True)
+    consequence_id = fields.UUID(
+        required=True,
+        allow_none=True,
+        metadata={"description": "What waits at `/tasks/consequences/{id}/approve` or `/reject`."},
+    )
 
 
 class ReadBody(Schema):
