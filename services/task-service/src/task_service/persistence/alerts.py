@@ -67,13 +67,16 @@ class AlertRepository:
         decided = Alert.task_id.in_(select(Task.id).where(among(self._session, Task.assignee_id, users)))
         held = Alert.kind == AlertKind.CONSEQUENCE_HELD
         self._session.execute(delete(Alert).where(held, decided).execution_options(synchronize_session=False))
+        # Of several tasks that were missed at the same instant one is enough.
+        place = func.row_number().over(partition_by=MissLimit.id, order_by=Task.id).label("place")
         led_to_it = (
-            select(func.min(Task.id).label("id"), Task.creator_id)
+            select(Task.id, Task.creator_id, place)
             .join(MissLimit, _LED_TO_IT & (MissLimit.state == LimitState.HELD))
             .where(among(self._session, Task.assignee_id, users))
-            .group_by(MissLimit.id, Task.creator_id)
+            .subquery()
         )
-        self.raise_all(self._session.execute(led_to_it).all(), AlertKind.CONSEQUENCE_HELD, at)
+        first = select(led_to_it.c.id, led_to_it.c.creator_id).where(led_to_it.c.place == 1)
+        self.raise_all(self._session.execute(first).all(), AlertKind.CONSEQUENCE_HELD, at)
 
     def follow_assignees(self, user_ids: Collection[UUID], at: datetime) -> None:
         """Let an alert stand for each open task of these users exactly if its assignee is not active."""
