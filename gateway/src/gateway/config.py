@@ -6,6 +6,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from gateway.routes import CLEANUP, DELIVERY, TASK, USER
+from service_chassis.gateway_word import gateway_secret
 from service_chassis.logs import FORMATS
 from service_chassis.settings import Environment, Network
 from service_chassis.tokens.settings import SHARED_ALGORITHM, shared_secret
@@ -35,6 +36,8 @@ class Settings:
     """Requests under way to one service; further ones wait a little for their turn."""
     rate_limit: int
     """Requests per second and address; 0 is no limit."""
+    gateway_secret: str
+    """What it shows the services, so that they believe it where a request comes from."""
     trusted_proxies: tuple[Network, ...]
     """Proxies in front, which are believed where a request comes from."""
     redis_url: str | None
@@ -64,6 +67,7 @@ class Settings:
             body_within=reader.seconds("GATEWAY_BODY_SECONDS", default=5, minimum=0.1),
             upstream_requests=reader.integer("GATEWAY_UPSTREAM_REQUESTS", default=256, minimum=1),
             rate_limit=reader.integer("GATEWAY_RATE_LIMIT", default=0 if reader.demo else RATE_LIMIT),
+            gateway_secret=gateway_secret(reader),
             trusted_proxies=reader.trusted_networks("GATEWAY_TRUSTED_PROXIES"),
             redis_url=reader.optional("REDIS_URL"),
             cors_origins=frozenset(reader.words("CORS_ALLOWED_ORIGINS")),
