@@ -13,6 +13,7 @@ from service_chassis.tokens.settings import SHARED_ALGORITHM, shared_secret
 
 RATE_LIMIT = 100
 """Requests per second and address in production, unless a setting says otherwise."""
+EVERYWHERE = "0.0.0.0/0,::/0"
 LONGEST_GRACE = timedelta(seconds=5)
 ALGORITHMS = ("RS256", "ES256", "EdDSA", SHARED_ALGORITHM)
 
@@ -40,6 +41,8 @@ class Settings:
     """What it shows the services, so that they believe it where a request comes from."""
     trusted_proxies: tuple[Network, ...]
     """Proxies in front, which are believed where a request comes from."""
+    operators: tuple[Network, ...]
+    """From where metrics and the state of each service are seen; others hear one word."""
     redis_url: str | None
     cors_origins: frozenset[str]
     breaker_failures: int
@@ -69,6 +72,11 @@ class Settings:
             rate_limit=reader.integer("GATEWAY_RATE_LIMIT", default=0 if reader.demo else RATE_LIMIT),
             gateway_secret=gateway_secret(reader),
             trusted_proxies=reader.trusted_networks("GATEWAY_TRUSTED_PROXIES"),
+            operators=reader.trusted_networks(
+                "GATEWAY_OPERATORS",
+                default=EVERYWHERE if reader.demo else "",
+                otherwise="would show strangers what is going on",
+            ),
             redis_url=reader.optional("REDIS_URL"),
             cors_origins=frozenset(reader.words("CORS_ALLOWED_ORIGINS")),
             breaker_failures=reader.integer("GATEWAY_BREAKER_FAILURES", default=5, minimum=1),

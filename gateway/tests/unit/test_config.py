@@ -35,6 +35,13 @@ def test_in_production_requests_are_limited_unless_a_setting_says_otherwise() ->
     assert Settings.read(PRODUCTION | {"GATEWAY_RATE_LIMIT": "7"}).rate_limit == 7
 
 
+def test_in_production_nobody_sees_what_is_for_operators_unless_a_setting_says_who_they_are() -> None:
+    assert [str(network) for network in Settings.read({}).operators] == ["0.0.0.0/0", "::/0"]
+    assert Settings.read(PRODUCTION).operators == ()
+    with pytest.raises(SettingsError, match=r"GATEWAY_OPERATORS is refused in production: .* would show strangers"):
+        Settings.read(PRODUCTION | {"GATEWAY_OPERATORS": "0.0.0.0/0"})
+
+
 def test_a_shared_secret_is_taken_where_tokens_are_signed_with_one() -> None:
     settings = Settings.read({"JWT_ALGORITHM": "HS256", "JWT_SECRET": "s" * 32})
 
