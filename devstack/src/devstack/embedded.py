@@ -17,7 +17,7 @@ import cleanup_service.bootstrap
 import gateway.bootstrap
 import task_service.bootstrap
 import user_service.bootstrap
-from devstack.credentials import with_service_clients
+from devstack.credentials import with_gateway_secret, with_service_clients
 from service_chassis.database.locks import FileLock
 from service_chassis.service import Service
 from service_chassis.worker import Worker
@@ -43,7 +43,7 @@ class Embedded:
             "STEWARD_DATA": str(data),
             "WEB_PROCESSES": "1",
         }
-        self._env = with_service_clients(own)
+        self._env = with_gateway_secret(with_service_clients(own))
         self._stop = threading.Event()
         self._lock = FileLock(data / "running.lock")
         self._services: list[Service] = []

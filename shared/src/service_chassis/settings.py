@@ -125,8 +125,10 @@ class Environment:
             return default
         return tuple(word.strip() for word in self._given(name).split(",") if word.strip())
 
-    def trusted_networks(self, name: str, *, default: str = "") -> tuple[Network, ...]:
-        """Return the networks of a comma-separated list; in production none may hold half the world."""
+    def trusted_networks(
+        self, name: str, *, default: str = "", otherwise: str = "would let strangers say who they are"
+    ) -> tuple[Network, ...]:
+        """Return the networks of a comma-separated list; in production none may hold half the world, or else."""
         networks: list[Network] = []
         for word in filter(None, map(str.strip, self.text(name, default=default).split(","))):
             try:
@@ -134,9 +136,7 @@ class Environment:
             except ValueError:
                 self.problems.append(f"{name} holds {word!r}, which is no network like 10.0.0.0/8.")
         wide = [str(each) for each in networks if each.prefixlen < WIDEST_NETWORKS[each.version]]
-        self.refuse_in_production(
-            name, when=bool(wide), because=f"{', '.join(wide)} would let strangers say who they are."
-        )
+        self.refuse_in_production(name, when=bool(wide), because=f"{', '.join(wide)} {otherwise}.")
         return tuple(networks)
 
     def path(self, name: str, *, default: str) -> Path:

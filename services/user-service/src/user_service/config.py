@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from service_chassis.gateway_word import gateway_secret
 from service_chassis.runtime import Runtime
-from service_chassis.settings import Environment, Network
+from service_chassis.settings import Environment
 from user_service.model.one_time_token import OneTimeTokenLifetimes
 
 NAME = "user-service"
@@ -30,8 +31,8 @@ class Settings:
     key_rotation: timedelta
     require_email_verification: bool
     one_time_tokens: OneTimeTokenLifetimes
-    trusted_proxies: tuple[Network, ...]
-    """From where the client's address is believed to be what a request says it is."""
+    gateway_secret: str
+    """What a request shows where it says from which client it comes."""
     key_encryption_secret: str
     notification_secret: str
     notification_prefetch: int
@@ -61,7 +62,7 @@ class Settings:
             key_rotation=reader.days("JWT_KEY_ROTATION_DAYS", default=90, minimum=1),
             require_email_verification=reader.boolean("REQUIRE_EMAIL_VERIFICATION", default=False),
             one_time_tokens=_one_time_tokens(reader),
-            trusted_proxies=reader.trusted_networks("TRUSTED_PROXIES", default="127.0.0.0/8,::1/128"),
+            gateway_secret=gateway_secret(reader),
             key_encryption_secret=reader.secret("KEY_ENCRYPTION_SECRET", demo="demo-key-encryption-secret"),
             notification_secret=reader.secret("NOTIFICATION_SECRET", demo="demo-notification-secret"),
             notification_prefetch=reader.integer("NOTIFICATION_PREFETCH", default=1, minimum=1, maximum=500),

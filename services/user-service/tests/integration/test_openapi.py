@@ -164,7 +164,10 @@ class World:
             f"{AUTH}/login": lambda: {"email": self.other.email, "password": PASSWORD},
             f"{AUTH}/opaque-token": lambda: {"email": self.other.email, "password": PASSWORD},
             f"{AUTH}/refresh": lambda: {"refresh_token": self.refresh_token},
-            f"{AUTH}/token": lambda: {"client_id": "peer", "client_secret": service_clients.create(uow, "peer").plain},
+            f"{AUTH}/token": lambda: {
+                "client_id": "peer",
+                "client_secret": service_clients.create(uow, "peer", []).plain,
+            },
             f"{AUTH}/verify-email": lambda: self._token(uow, Purpose.VERIFY_EMAIL),
             f"{AUTH}/verify-email/resend": lambda: {"email": new},
             f"{AUTH}/password-reset": lambda: {"email": new},
