@@ -41,6 +41,11 @@ ACCOUNT = Pace(free=5, longest=timedelta(minutes=15), memory=timedelta(days=30),
 ADDRESS = Pace(free=50, longest=timedelta(minutes=15), memory=timedelta(hours=1))
 """For the address a request comes from, behind which there may be a whole office."""
 
+ACCOUNT_BY_DEVICES = Pace(free=20, longest=timedelta(minutes=15), memory=timedelta(days=30), most=100)
+"""For all devices together that an account is known on, each of which has a count of its own, too."""
+ADDRESS_BY_DEVICES = Pace(free=200, longest=timedelta(minutes=15), memory=timedelta(hours=1))
+"""For the address such devices are at."""
+
 REGISTRATION = Pace(free=5_000, longest=timedelta(minutes=15), memory=timedelta(hours=1))
 """For registrations from one address, also those that succeed: more than a whole company's on its first day."""
 

@@ -101,6 +101,8 @@ class User(Entity):
     push_token: Mapped[str | None] = mapped_column(Text)
     username: Mapped[str | None] = mapped_column(Text)
     home: Mapped[int | None] = mapped_column("home_account_id", Sequence)
+    device_generation: Mapped[int] = mapped_column(server_default="0")
+    """Rises when no device is to count as known any more."""
     version: Mapped[int] = mapped_column(default=1)
 
     @classmethod
@@ -118,6 +120,7 @@ class User(Entity):
             password_hash=password_hash,
             registered_at=at,
             last_activity_at=at,
+            device_generation=0,
             version=1,
         )
 
@@ -163,6 +166,11 @@ class User(Entity):
             return False
         self.username = normalised
         return True
+
+    def take_password(self, password_hash: str) -> None:
+        """Take another password; no device from before counts as known."""
+        self.password_hash = password_hash
+        self.device_generation += 1
 
     def give_role(self, role: Role) -> None:
         self.role = role

@@ -10,7 +10,6 @@ from user_service.model.errors import InvalidOneTimeToken, WrongPassword
 from user_service.model.one_time_token import OneTimeTokenLifetimes, Purpose
 from user_service.model.password_policy import PasswordPolicy
 from user_service.model.passwords import Passwords
-from user_service.model.session import Session
 from user_service.model.user import User, normalised_email
 from user_service.persistence.unit_of_work import UnitOfWork
 from user_service.usecases import throttling
@@ -55,8 +54,7 @@ class Credentials:
         with self._units.write() as uow:
             changed = self._unchanged(uow, user)
             self._set_password(uow, changed, password_hash, by=str(user_id))
-            session = Session.start(user_id, client, at=uow.now, lifetime=self._tokens.lifetimes.refresh)
-            return self._tokens.issue(uow, changed, uow.sessions.add(session), counter=0)
+            return self._tokens.start(uow, changed, client)
 
     def reset_password(self, token: str, new: str) -> None:
         """Set a new password by a token from the mail: all sessions end, none starts.
@@ -73,7 +71,7 @@ class Credentials:
                 raise InvalidOneTimeToken
             user.email_verified_at = user.email_verified_at or uow.now
             self._set_password(uow, user, password_hash, by="password-reset")
-            uow.throttles.clear([self._attempts.account_key(user.email), *self._attempts.of_user(user.id).cleared])
+            uow.throttles.clear(self._attempts.cleared_by_reset(user.id, user.email))
 
     def request_email_change(self, user_id: UUID, password: str, email: str) -> None:
         """Ask the new address to confirm itself, and tell the old one, which stays valid until then.
@@ -136,7 +134,7 @@ class Credentials:
         return user
 
     def _set_password(self, uow: UnitOfWork, user: User, password_hash: str, *, by: str) -> None:
-        user.password_hash = password_hash
+        user.take_password(password_hash)
         # Whoever had the old password may have asked for another address, too; what takes that back stays.
         uow.one_time_tokens.drop(user.id, [Purpose.RESET_PASSWORD, Purpose.CHANGE_EMAIL])
         self._end_sessions(uow, user, "password_changed")

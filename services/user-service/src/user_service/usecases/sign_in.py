@@ -8,7 +8,7 @@ from uuid import UUID
 from service_chassis.logs import Log
 from service_chassis.unit_of_work import Units
 from user_service.messaging import publications
-from user_service.model.device import ANYWHERE, Client, Devices
+from user_service.model.device import ANYWHERE, Client
 from user_service.model.errors import (
     EmailNotVerified,
     InvalidCredentials,
@@ -19,7 +19,7 @@ from user_service.model.errors import (
     TooManyAttempts,
 )
 from user_service.model.passwords import Passwords
-from user_service.model.session import RefreshToken, Session
+from user_service.model.session import RefreshToken
 from user_service.model.user import Signal, Status, User, normalised_email, normalised_username
 from user_service.persistence.unit_of_work import UnitOfWork
 from user_service.usecases import accounts, activity, throttling
@@ -38,7 +38,6 @@ class Gate:
     """What stands between a right password and a session."""
 
     attempts: Attempts
-    devices: Devices
     require_verified_email: bool
 
 
@@ -71,7 +70,7 @@ class SignIn:
         checked = self._checked(account, password, client)
         self._tokens.keys.at_hand()
         with self._units.write() as uow:
-            return self._start(uow, self._let_in(uow, checked), client)
+            return self._tokens.start(uow, self._let_in(uow, checked), client)
 
     def for_opaque_token(self, account: str, password: str, client: Client = ANYWHERE) -> OpaqueToken:
         """Start a session that one token stands for until it is ended; raises the same."""
@@ -96,9 +95,11 @@ class SignIn:
         return _Checked(user.id, stored, renewed, attempt)
 
     def _attempt(self, uow: UnitOfWork, account: str, user: Any, client: Client) -> Attempt:
-        device = user and self._gate.devices.recognise(client.device_token, user.id, at=uow.now)
+        device = user and self._tokens.devices.recognise(
+            client.device_token, user.id, at=uow.now, generation=user.device_generation
+        )
         if device:
-            return self._gate.attempts.of_device(device)
+            return self._gate.attempts.of_device(device, account, client)
         return self._gate.attempts.of_account(account, client)
 
     def _check_throttle(self, uow: UnitOfWork, attempt: Attempt) -> None:
@@ -130,11 +131,6 @@ class SignIn:
         uow.publish(publications.activity_recorded(user.id, Signal.SIGN_IN, uow.now))
         self._log.info("authn_login_success", user_id=str(user.id))
         return user
-
-    def _start(self, uow: UnitOfWork, user: User, client: Client) -> TokenPair:
-        session = uow.sessions.add(Session.start(user.id, client, at=uow.now, lifetime=self._tokens.lifetimes.refresh))
-        device = self._gate.devices.issue(user.id, at=uow.now)
-        return self._tokens.issue(uow, user, session, counter=0, device_token=device)
 
 
 def refresh(uow: UnitOfWork, presented: str, tokens: Tokens) -> TokenPair:

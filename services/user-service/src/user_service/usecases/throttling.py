@@ -10,7 +10,7 @@ from uuid import UUID
 
 from user_service.model.device import Client
 from user_service.model.errors import TooManyAttempts
-from user_service.model.throttle import ACCOUNT, ADDRESS, REGISTRATION, Pace
+from user_service.model.throttle import ACCOUNT, ACCOUNT_BY_DEVICES, ADDRESS, ADDRESS_BY_DEVICES, REGISTRATION, Pace
 from user_service.persistence.unit_of_work import UnitOfWork
 
 NETWORK_V6 = 64
@@ -36,10 +36,16 @@ class Attempts:
         account_key = self.account_key(account)
         return Attempt({account_key: ACCOUNT, **self._of_address(client)}, frozenset({account_key}))
 
-    def of_device(self, device: str) -> Attempt:
-        """Return a guess made on a device the user is known on, which the failures of others do not slow down."""
-        device_key = self._hashed("device", device)
-        return Attempt({device_key: ACCOUNT}, frozenset({device_key}))
+    def of_device(self, device: str, account: str, client: Client) -> Attempt:
+        """Return a guess made on a device the user is known on, which the failures of strangers do not slow down.
+
+        It counts for all known devices of the account and of the address, too, so that many are not worth many times
+        the guesses.
+        """
+        device_key, devices_key = self._hashed("device", device), self.devices_key(account)
+        at_address = dict.fromkeys(self._of_address(client, "devices"), ADDRESS_BY_DEVICES)
+        paces = {device_key: ACCOUNT, devices_key: ACCOUNT_BY_DEVICES, **at_address}
+        return Attempt(paces, frozenset({device_key, devices_key}))
 
     def of_user(self, user_id: UUID) -> Attempt:
         """Return a guess at the password of somebody who is signed in."""
@@ -55,8 +61,15 @@ class Attempts:
         keys = self._of_address(client, "registrations")
         return Attempt(dict.fromkeys(keys, REGISTRATION), frozenset())
 
+    def cleared_by_reset(self, user_id: UUID, account: str) -> frozenset[str]:
+        """Return what is counted at an account, whose user a new password by mail lets in again."""
+        return self.of_user(user_id).cleared | {self.account_key(account), self.devices_key(account)}
+
     def account_key(self, account: str) -> str:
         return self._hashed("account", account)
+
+    def devices_key(self, account: str) -> str:
+        return self._hashed("account-devices", account)
 
     def _of_address(self, client: Client, purpose: str = "address") -> Mapping[str, Pace]:
         return {} if client.address is None else {self._hashed(purpose, _network(client.address)): ADDRESS}
