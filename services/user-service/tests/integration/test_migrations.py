@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from service_chassis.database import Database
 from service_chassis.database.migrations import is_current, migrate
+from service_chassis.ids import uuid7
 from service_chassis.messaging.tables import metadata
 from user_service.model import (
     account,
@@ -28,6 +29,7 @@ from user_service.model import (
     throttle,
 )
 from user_service.model.account import Account
+from user_service.model.history import HistoryEntry
 from user_service.model.membership import Membership
 from user_service.model.one_time_token import OneTimeToken
 from user_service.model.tables import Entity
@@ -133,10 +135,26 @@ def test_of_memberships_from_before_only_those_in_own_accounts_count_as_agreed_t
     assert agreed == {users["anna"]: early, users["bert"]: None}
 
 
+def test_only_who_registered_and_has_not_confirmed_counts_as_unproven(older: Database, migrations: Path) -> None:
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    actions = {"anna": [], "bert": ["user_email_verified"], "carl": ["authn_password_change"]}
+    with older.writing() as session:
+        for name, later in actions.items():
+            same = {"user_id": add_user(session, name, now), "actor": "self", "at": now}
+            for action in ("user_registered", *later):
+                session.execute(insert(HistoryEntry.__table__).values(id=uuid7(), action=action, **same))
+        add_user(session, "olga", now)
+
+    migrate(older, migrations)
+
+    with older.reading() as session:
+        assert list(session.scalars(select(User.name).where(User.is_unproven))) == ["anna"]
+
+
 def add_user(session: Session, name: str, registered_at: datetime) -> UUID:
     user = User.register(f"{name}@example.com", name, Role.USER, None, at=registered_at)
     kept = {column.name: getattr(user, column.name) for column in User.__table__.columns}
-    later = {"number", "username", "home_account_id", "device_generation"}
+    later = {"number", "username", "home_account_id", "device_generation", "is_unproven"}
     session.execute(insert(User.__table__).values({key: value for key, value in kept.items() if key not in later}))
     return user.id
 

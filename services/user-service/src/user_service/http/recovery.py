@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from flask import Response
 
 from service_chassis import answers
-from service_chassis.http import Blueprint, caller, public, takes_no_key
+from service_chassis.http import Blueprint, caller, caller_if_any, public, takes_no_key
 from service_chassis.http.encoding import json_response
 from user_service.http import origin
 from user_service.http.auth import kept_in_cookies
@@ -37,8 +38,13 @@ recovery = Blueprint("recovery", __name__, url_prefix="/api/v1/auth", descriptio
 @public
 @takes_no_key
 def verify_email(body: Mapping[str, Any]) -> User:
-    """Confirm an e-mail address by the token that was sent there."""
-    return use_cases.verify_email(uow(), body["token"])
+    """Confirm an e-mail address by the token that was sent there.
+
+    Without a session of the user, whose the address has not been until now, all that whoever registered left ends:
+    sessions, known devices, push token, pending changes, other members of the account, and its token.
+    """
+    live = parts().settings.access_token_lifetime
+    return use_cases.verify_email(uow(), body["token"], tokens_live=live, prover=prover())
 
 
 @recovery.route("/verify-email/resend", methods=["POST"])
@@ -102,7 +108,7 @@ def request_email_change(body: Mapping[str, Any]) -> None:
 @takes_no_key
 def confirm_email_change(body: Mapping[str, Any]) -> User:
     """Take a new address by the token that was sent there."""
-    return parts().credentials.confirm_email_change(uow(), body["token"])
+    return parts().credentials.confirm_email_change(uow(), body["token"], prover=prover())
 
 
 @recovery.route("/email-change/undo", methods=["POST"])
@@ -125,6 +131,12 @@ def sign_up(email: str, password_hash: str, details: dict[str, Any]) -> dict[str
     registration.check_not_taken(uow(), email, attempt("registration"))
     lifetimes = settings.one_time_tokens
     return {"user": registration.sign_up(uow(), email, password_hash=password_hash, lifetimes=lifetimes, **details)}
+
+
+def prover() -> UUID | None:
+    """Return who uses a token that was mailed, where that comes from a session."""
+    principal = caller_if_any()
+    return None if principal is None else principal.subject
 
 
 def attempt(purpose: str) -> Attempt:

@@ -12,7 +12,7 @@ from user_service.model.password_policy import PasswordPolicy
 from user_service.model.passwords import Passwords
 from user_service.model.user import User, normalised_email
 from user_service.persistence.unit_of_work import UnitOfWork
-from user_service.usecases import throttling
+from user_service.usecases import proof, throttling
 from user_service.usecases.notifying import notify
 from user_service.usecases.one_time_tokens import redeem, redeem_by_address
 from user_service.usecases.throttling import Attempts
@@ -69,7 +69,7 @@ class Credentials:
             user = redeem_by_address(uow, token, Purpose.RESET_PASSWORD)
             if not user.is_active:
                 raise InvalidOneTimeToken
-            user.email_verified_at = user.email_verified_at or uow.now
+            self._prove(uow, user, None)
             self._set_password(uow, user, password_hash, by="password-reset")
             uow.throttles.clear(self._attempts.cleared_by_reset(user.id, user.email))
 
@@ -93,10 +93,15 @@ class Credentials:
             notify(uow, user, "email_change_notice", {"email": address}, secrets={"token": undo})
             uow.record(str(user_id), "user_email_change_requested", user)
 
-    def confirm_email_change(self, uow: UnitOfWork, token: str) -> User:
+    def confirm_email_change(self, uow: UnitOfWork, token: str, *, prover: UUID | None = None) -> User:
         """Take the new address. Raises InvalidOneTimeToken, EmailTaken."""
         user, used = redeem(uow, token, Purpose.CHANGE_EMAIL)
-        return self._take_address(uow, user, used.email, "user_email_changed")
+        self._take_address(uow, user, used.email, "user_email_changed")
+        if user.is_unproven:
+            # Nobody has proven the address from before, so nobody there may take it back.
+            uow.one_time_tokens.drop(user.id, [Purpose.UNDO_EMAIL_CHANGE])
+        self._prove(uow, user, prover)
+        return user
 
     def undo_email_change(self, uow: UnitOfWork, token: str) -> User:
         """Keep the old address, or take it back; whoever asked for the change is signed out.
@@ -108,6 +113,7 @@ class Credentials:
         uow.one_time_tokens.drop(user.id, set(Purpose) - {Purpose.UNDO_EMAIL_CHANGE})
         uow.one_time_tokens.drop_issued_since(user.id, Purpose.UNDO_EMAIL_CHANGE, used.created_at)
         self._take_address(uow, user, used.email, "user_email_change_undone")
+        self._prove(uow, user, None)
         self._end_sessions(uow, user, "email_change_undone")
         return user
 
@@ -141,18 +147,20 @@ class Credentials:
         uow.record(by, "authn_password_change", user)
         notify(uow, user, "password_changed", {})
 
-    def _take_address(self, uow: UnitOfWork, user: User, email: str, action: str) -> User:
+    def _prove(self, uow: UnitOfWork, user: User, prover: UUID | None) -> None:
+        proof.of_address(uow, user, prover=prover, tokens_live=self._tokens.rules.lifetime)
+
+    def _take_address(self, uow: UnitOfWork, user: User, email: str, action: str) -> None:
         if not user.is_active:
             raise InvalidOneTimeToken
         if user.email == email:
-            return user
+            return
         uow.users.readdress(user, email)
         user.email_verified_at = uow.now
         # Tokens that went to the old address speak for it no longer.
         uow.one_time_tokens.drop(user.id, [Purpose.RESET_PASSWORD, Purpose.VERIFY_EMAIL])
         uow.record(str(user.id), action, user)
         uow.publish(publications.user_updated(user))
-        return user
 
     def _end_sessions(self, uow: UnitOfWork, user: User, reason: str) -> None:
         uow.sessions.end_all([user.id], reason=reason, at=uow.now, tokens_live=self._tokens.rules.lifetime)

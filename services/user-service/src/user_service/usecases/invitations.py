@@ -83,6 +83,7 @@ def accept(uow: UnitOfWork, user_id: UUID, token: str) -> Membership:
     if not uow.accounts.managers_among(account_id, [invitation.invited_by]):
         raise InvitationNotFound
     user.email_verified_at = user.email_verified_at or uow.now
+    user.is_unproven = False
     activity.seen(uow, user, Signal.INVITATION_ACCEPTED)
     role, present = AccountRole(invitation.role), uow.accounts.role_of(account_id, user_id)
     if present is not None and not role.is_above(present):

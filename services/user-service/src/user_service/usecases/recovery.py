@@ -7,13 +7,14 @@ answer and no delay says whether anybody has the address.
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from service_chassis import correlation
 from user_service.model.one_time_token import OneTimeTokenLifetimes, Purpose
 from user_service.model.recovery import RecoveryKind
 from user_service.model.user import User, normalised_email
 from user_service.persistence.unit_of_work import UnitOfWork
-from user_service.usecases import registration, throttling
+from user_service.usecases import proof, registration, throttling
 from user_service.usecases.notifying import notify
 from user_service.usecases.one_time_tokens import redeem_by_address
 from user_service.usecases.throttling import Attempt
@@ -52,10 +53,10 @@ def decide(uow: UnitOfWork, lifetimes: OneTimeTokenLifetimes) -> bool:
     return len(taken) == AT_ONCE
 
 
-def verify_email(uow: UnitOfWork, token: str) -> User:
+def verify_email(uow: UnitOfWork, token: str, *, tokens_live: timedelta, prover: UUID | None = None) -> User:
     """Note that an address is its user's. Raises InvalidOneTimeToken."""
     user = redeem_by_address(uow, token, Purpose.VERIFY_EMAIL)
-    user.email_verified_at = uow.now
+    proof.of_address(uow, user, prover=prover, tokens_live=tokens_live)
     uow.record(str(user.id), "user_email_verified", user)
     return user
 
