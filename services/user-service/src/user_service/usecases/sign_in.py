@@ -10,7 +10,6 @@ from service_chassis.unit_of_work import Units
 from user_service.messaging import publications
 from user_service.model.device import ANYWHERE, Client
 from user_service.model.errors import (
-    EmailNotVerified,
     InvalidCredentials,
     InvalidEmail,
     InvalidRefreshToken,
@@ -64,8 +63,9 @@ class SignIn:
     def __call__(self, account: str, password: str, client: Client = ANYWHERE) -> TokenPair:
         """Start a session for whoever has this e-mail address or username.
 
-        An unknown name, a wrong password and an inactive user all raise InvalidCredentials, and TooManyAttempts
-        alike. Raises EmailNotVerified only to who knows the password.
+        An unknown name, a wrong password, an inactive user and, where it has to be, an address that is not confirmed
+        all raise InvalidCredentials, and TooManyAttempts alike: who registers an address with a password of their own
+        would otherwise learn by it whether the address was free.
         """
         checked = self._checked(account, password, client)
         self._tokens.keys.at_hand()
@@ -88,11 +88,15 @@ class SignIn:
             account = account if user is None else user.email
             attempt = self._attempt(uow, account, user, client)
             self._check_throttle(uow, attempt)
-        stored = user.password_hash if user is not None and user.status == Status.ACTIVE else None
+        stored = user.password_hash if user is not None and self._may_enter(user) else None
         if not self._passwords.matches(password, stored) or user is None or stored is None:
             self._refuse(attempt, account)
         renewed = self._passwords.hash(password) if self._passwords.is_outdated(stored) else None
         return _Checked(user.id, stored, renewed, attempt)
+
+    def _may_enter(self, user: Any) -> bool:
+        confirmed = user.email_verified_at is not None or not self._gate.require_verified_email
+        return bool(user.status == Status.ACTIVE and confirmed)
 
     def _attempt(self, uow: UnitOfWork, account: str, user: Any, client: Client) -> Attempt:
         device = user and self._tokens.devices.recognise(
@@ -117,12 +121,10 @@ class SignIn:
 
     def _let_in(self, uow: UnitOfWork, checked: _Checked) -> User:
         user = uow.users.locked(checked.user_id)
-        if not user.is_active or user.password_hash != checked.stored:
-            # Deactivated, or given another password, while the password was being checked.
+        if not self._may_enter(user) or user.password_hash != checked.stored:
+            # Deactivated, or given another address or given another password, while the password was being checked.
             raise InvalidCredentials
         throttling.succeeded(uow, checked.attempt)
-        if self._gate.require_verified_email and user.email_verified_at is None:
-            raise EmailNotVerified
         if checked.renewed is not None:
             user.password_hash = checked.renewed
         if user.home is None:
