@@ -54,7 +54,7 @@ def verify_email(body: Mapping[str, Any]) -> User:
 @takes_no_key
 def resend(body: Mapping[str, Any]) -> None:
     """Ask for another mail to confirm an address; the answer is the same for addresses nobody has."""
-    use_cases.request(uow(), RecoveryKind.VERIFICATION, body["email"], attempt("recovery"))
+    ask_for_mail(RecoveryKind.VERIFICATION, body["email"])
 
 
 @recovery.route("/password-reset", methods=["POST"])
@@ -64,7 +64,7 @@ def resend(body: Mapping[str, Any]) -> None:
 @takes_no_key
 def request_reset(body: Mapping[str, Any]) -> None:
     """Ask for a mail to set a new password; the answer is the same for addresses nobody has."""
-    use_cases.request(uow(), RecoveryKind.PASSWORD_RESET, body["email"], attempt("recovery"))
+    ask_for_mail(RecoveryKind.PASSWORD_RESET, body["email"])
 
 
 @recovery.route("/password-reset/confirm", methods=["POST"])
@@ -98,7 +98,8 @@ def change_password(body: Mapping[str, Any]) -> Any:
 @takes_no_key
 def request_email_change(body: Mapping[str, Any]) -> None:
     """Ask for another e-mail address, which has to be confirmed from there; the old one is told."""
-    parts().credentials.request_email_change(caller().subject, body["password"], body["email"])
+    asker, password, email = caller().subject, body["password"], body["email"]
+    parts().credentials.request_email_change(asker, password, email, origin.client())
 
 
 @recovery.route("/email-change/confirm", methods=["POST"])
@@ -126,11 +127,17 @@ def sign_up(email: str, password_hash: str, details: dict[str, Any]) -> dict[str
     settings = parts().settings
     if settings.require_email_verification:
         kept = {"password_hash": password_hash, **details}
-        use_cases.request(uow(), RecoveryKind.REGISTRATION, email, attempt("recovery"), kept)
+        ask_for_mail(RecoveryKind.REGISTRATION, email, kept)
         return json_response(answers.success(None, CHECK_MAIL), 202)
     registration.check_not_taken(uow(), email, attempt("registration"))
     lifetimes = settings.one_time_tokens
     return {"user": registration.sign_up(uow(), email, password_hash=password_hash, lifetimes=lifetimes, **details)}
+
+
+def ask_for_mail(kind: RecoveryKind, email: str, details: Mapping[str, Any] | None = None) -> None:
+    """Keep a request about an address, within what its owner and those who ask from one place may be mailed."""
+    mailbox = parts().attempts.of_mailbox(kind, email)
+    use_cases.request(uow(), kind, email, attempt("recovery"), details, mailbox=mailbox)
 
 
 def prover() -> UUID | None:

@@ -191,6 +191,12 @@ class NotificationNotFound(NotFound):
     code = "notification_not_found"
 
 
+class SystemTemplate(Forbidden):
+    """This template is for what the system itself has to say."""
+
+    code = "system_template"
+
+
 class MayNotNotify(Forbidden):
     """You may notify yourself, and nobody else."""
 

@@ -49,6 +49,17 @@ ADDRESS_BY_DEVICES = Pace(free=200, longest=timedelta(minutes=15), memory=timede
 REGISTRATION = Pace(free=5_000, longest=timedelta(minutes=15), memory=timedelta(hours=1))
 """For registrations from one address, also those that succeed: more than a whole company's on its first day."""
 
+MAILS_TO = Pace(free=5, longest=timedelta(minutes=15), memory=timedelta(days=1))
+"""For requests of one kind that have a mail sent to one address, whoever asks and whether or not one is sent."""
+MAILS_BY = MAILS_TO
+"""For those by one user, to any address."""
+MAILS_FROM = Pace(free=200, longest=timedelta(minutes=15), memory=timedelta(hours=1))
+"""For those from where one request comes from, behind which there may be a whole office."""
+NOTIFICATIONS_TO = Pace(free=60, longest=timedelta(minutes=15), memory=timedelta(hours=1))
+"""For notifications that people ask for, of one user."""
+NOTIFICATIONS_BY = Pace(free=1_000, longest=timedelta(minutes=15), memory=timedelta(hours=1))
+"""For those by one user who may notify others, and for those from one address."""
+
 
 class Throttle(Entity):
     """The failures counted under one key, which says neither whose nor whether there is anybody."""

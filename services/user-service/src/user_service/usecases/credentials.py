@@ -5,7 +5,7 @@ from uuid import UUID
 
 from service_chassis.unit_of_work import Units
 from user_service.messaging import publications
-from user_service.model.device import Client
+from user_service.model.device import ANYWHERE, Client
 from user_service.model.errors import InvalidOneTimeToken, WrongPassword
 from user_service.model.one_time_token import OneTimeTokenLifetimes, Purpose
 from user_service.model.password_policy import PasswordPolicy
@@ -13,7 +13,7 @@ from user_service.model.passwords import Passwords
 from user_service.model.user import User, normalised_email
 from user_service.persistence.unit_of_work import UnitOfWork
 from user_service.usecases import proof, throttling
-from user_service.usecases.notifying import notify
+from user_service.usecases.notifying import notify, notify_address
 from user_service.usecases.one_time_tokens import redeem, redeem_by_address
 from user_service.usecases.throttling import Attempts
 from user_service.usecases.tokens import TokenPair, Tokens
@@ -73,15 +73,17 @@ class Credentials:
             self._set_password(uow, user, password_hash, by="password-reset")
             uow.throttles.clear(self._attempts.cleared_by_reset(user.id, user.email))
 
-    def request_email_change(self, user_id: UUID, password: str, email: str) -> None:
+    def request_email_change(self, user_id: UUID, password: str, email: str, client: Client = ANYWHERE) -> None:
         """Ask the new address to confirm itself, and tell the old one, which stays valid until then.
 
-        Whether somebody else has the new address is told to nobody but its owner. Raises InvalidEmail, WrongPassword,
-        TooManyAttempts.
+        Nobody learns whether somebody else has the new address: what the user sees of it is the same. Raises
+        InvalidEmail, WrongPassword, TooManyAttempts.
         """
         address = normalised_email(email)
+        attempt = self._attempts.of_mail("email-change", address, client, by=user_id)
         user = self._proven(user_id, password)
         with self._units.write() as uow:
+            throttling.counted(uow, attempt)
             user = self._unchanged(uow, user)
             if address == user.email:
                 return
@@ -89,7 +91,9 @@ class Credentials:
             token = self._issue(uow, user, Purpose.CHANGE_EMAIL, address, self._lifetimes.change_email)
             undo = self._issue(uow, user, Purpose.UNDO_EMAIL_CHANGE, user.email, UNDO_WITHIN)
             if uow.users.by_email(address) is None:
-                notify(uow, user, "email_change", {"email": address}, secrets={"token": token}, to=address)
+                # To an address that is not the user's yet, and not among what the user was told. The address is sealed,
+                # too: no row keeps what erasing the user would not find.
+                notify_address(uow, address, "email_change", {}, secrets={"token": token, "email": address})
             notify(uow, user, "email_change_notice", {"email": address}, secrets={"token": undo})
             uow.record(str(user_id), "user_email_change_requested", user)
 

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from service_chassis import correlation
+from user_service.model.errors import TooManyAttempts
 from user_service.model.one_time_token import OneTimeTokenLifetimes, Purpose
 from user_service.model.recovery import RecoveryKind
 from user_service.model.user import User, normalised_email
@@ -17,7 +18,7 @@ from user_service.persistence.unit_of_work import UnitOfWork
 from user_service.usecases import proof, registration, throttling
 from user_service.usecases.notifying import notify
 from user_service.usecases.one_time_tokens import redeem_by_address
-from user_service.usecases.throttling import Attempt
+from user_service.usecases.throttling import UNLIMITED, Attempt
 
 AT_ONCE = 100
 PAUSE = timedelta(minutes=1)
@@ -30,11 +31,21 @@ def request(
     email: str,
     attempt: Attempt,
     details: Mapping[str, Any] | None = None,
+    *,
+    mailbox: Attempt = UNLIMITED,
 ) -> None:
-    """Keep a request for the worker. Raises InvalidEmail, TooManyAttempts."""
+    """Keep a request for the worker. Raises InvalidEmail, TooManyAttempts.
+
+    What is too much for one address is passed over in silence: its owner has the mail of the request before, and
+    whoever asks for others is not to keep the owner from asking.
+    """
     address = normalised_email(email)
     # Who asks for many mails is slowed down like who guesses many passwords.
-    throttling.failed(uow, attempt)
+    throttling.counted(uow, attempt)
+    try:
+        throttling.counted(uow, mailbox)
+    except TooManyAttempts:
+        return
     uow.recovery_requests.add(kind, address, details or {}, uow.correlation_id, at=uow.now)
 
 
