@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from service_chassis.database import Database
@@ -21,6 +21,7 @@ from user_service.model import (
     membership,
     notification,
     one_time_token,
+    password_form,
     preferences,
     recovery,
     service_client,
@@ -43,6 +44,7 @@ MAPPED = (
     membership.Membership,
     notification.Notification,
     one_time_token.OneTimeToken,
+    password_form.PasswordForm,
     preferences.UserPreferences,
     recovery.RecoveryRequest,
     service_client.ServiceClient,
@@ -149,6 +151,22 @@ def test_only_who_registered_and_has_not_confirmed_counts_as_unproven(older: Dat
 
     with older.reading() as session:
         assert list(session.scalars(select(User.name).where(User.is_unproven))) == ["anna"]
+
+
+def test_the_forms_of_hashes_that_are_stored_are_known(older: Database, migrations: Path) -> None:
+    now, hashes = (
+        datetime(2030, 1, 1, tzinfo=UTC),
+        {"anna": "$2b$12$" + "." * 53, "bert": "$2b$12$" + "A" * 53, "carl": "?"},
+    )
+    with older.writing() as session:
+        for name, stored in hashes.items():
+            user = add_user(session, name, now)
+            session.execute(update(User.__table__).where(User.__table__.c.id == user).values(password_hash=stored))
+
+    migrate(older, migrations)
+
+    with older.reading() as session:
+        assert list(session.scalars(select(password_form.PasswordForm.form))) == ["$2b$12$"]
 
 
 def add_user(session: Session, name: str, registered_at: datetime) -> UUID:

@@ -1,7 +1,7 @@
 """Signing in, staying signed in, signing out."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -31,6 +31,9 @@ OVERTAKEN = 2
 """Generations by which a request that two others of its client have overtaken is behind."""
 """How long a used refresh token still yields the same successor, for parallel requests and lost answers."""
 
+FORMS_REMEMBERED = timedelta(minutes=1)
+"""How long a process takes to learn of forms of hashes that an import has brought."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:
@@ -59,6 +62,7 @@ class SignIn:
         self._tokens = tokens
         self._gate = gate
         self._log = log
+        self._forms_until: datetime | None = None
 
     def __call__(self, account: str, password: str, client: Client = ANYWHERE) -> TokenPair:
         """Start a session for whoever has this e-mail address or username.
@@ -80,6 +84,7 @@ class SignIn:
 
     def _checked(self, account: str, password: str, client: Client) -> _Checked:
         account = account.strip().lower()
+        self._learn_forms()
         with self._units.read() as uow:
             user = _known(uow, account)
             # Guesses by username and by address count as one, under the address: two names must not be worth twice the
@@ -93,6 +98,16 @@ class SignIn:
             self._refuse(attempt, account)
         renewed = self._passwords.hash(password) if self._passwords.is_outdated(stored) else None
         return _Checked(user.id, stored, renewed, attempt)
+
+    def _learn_forms(self) -> None:
+        """Let a no take as long as for any form of hash that is stored; an import brings new ones now and then."""
+        now = self._units.clock.now()
+        if self._forms_until is not None and now < self._forms_until:
+            return
+        with self._units.read() as uow:
+            forms = uow.password_forms.all()
+        self._passwords.know(forms)
+        self._forms_until = now + FORMS_REMEMBERED
 
     def _may_enter(self, user: Any) -> bool:
         confirmed = user.email_verified_at is not None or not self._gate.require_verified_email
