@@ -41,6 +41,12 @@ def check_may_manage(uow: UnitOfWork, account_id: int, actor: Actor) -> None:
         raise MayNotManageAccount
 
 
+def check_may_read_token(uow: UnitOfWork, account_id: int, actor: Actor) -> None:
+    """Raise MayNotManageAccount unless somebody may read the token of an account."""
+    if not standing(uow, account_id, actor).may_read_token:
+        raise MayNotManageAccount("Only an Admin of the account reads its token.")
+
+
 def create(uow: UnitOfWork, actor: Actor, name: str, website: str | None) -> Account:
     """Add an account whose Admin is its creator, who has to be Admin of one already. Raises MayNotManageAccount."""
     if not actor.is_admin and not uow.accounts.administers_any(actor.user_id):
