@@ -37,7 +37,6 @@ from user_service.http.users import users
 from user_service.http.verifiers import verifiers
 from user_service.messaging.requests import notification_queues
 from user_service.messaging.subscriptions import subscriptions
-from user_service.model.device import Devices
 from user_service.model.password_policy import PasswordPolicy
 from user_service.model.passwords import Passwords
 from user_service.model.signing import TokenRules, derived_key
@@ -115,8 +114,7 @@ def _parts(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: 
     )
     tokens = Tokens(keys, rules, secret, lifetimes)
     attempts = Attempts(derived_key(secret, "throttles"))
-    devices = Devices(derived_key(secret, "devices"))
-    gate = Gate(attempts, devices, require_verified_email=settings.require_email_verification)
+    gate = Gate(attempts, require_verified_email=settings.require_email_verification)
     remembered = cache.connect(settings.redis_url, PREFERENCES_REMEMBERED, runtime.breaker, metrics)
     preferences = RememberedPreferences(remembered, metrics)
     policy = PasswordPolicy(

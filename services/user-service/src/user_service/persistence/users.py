@@ -33,7 +33,9 @@ ORDERS = {
 BY_ID = select(User).where(User.id == bindparam("id"))
 BY_EMAIL = select(User).where(User.email == bindparam("email"))
 BY_USERNAME = select(User).where(User.username == bindparam("username"))
-_CREDENTIALS = select(User.id, User.email, User.status, User.password_hash)
+_CREDENTIALS = select(
+    User.id, User.email, User.email_verified_at, User.status, User.password_hash, User.device_generation
+)
 CREDENTIALS = _CREDENTIALS.where(User.email == bindparam("email"))
 CREDENTIALS_BY_USERNAME = _CREDENTIALS.where(User.username == bindparam("username"))
 LOCKED = BY_ID.with_for_update().execution_options(populate_existing=True)
@@ -137,7 +139,7 @@ class UserRepository:
         return found
 
     def credentials(self, email: str) -> Any:
-        """Return id, address, status and password hash of whoever has an address, or None.
+        """Return what a sign-in has to know of whoever has an address, or None.
 
         It is hardly more work for somebody than for nobody.
         """
