@@ -136,7 +136,7 @@ def test_of_memberships_from_before_only_those_in_own_accounts_count_as_agreed_t
 def add_user(session: Session, name: str, registered_at: datetime) -> UUID:
     user = User.register(f"{name}@example.com", name, Role.USER, None, at=registered_at)
     kept = {column.name: getattr(user, column.name) for column in User.__table__.columns}
-    later = {"number", "username", "home_account_id"}
+    later = {"number", "username", "home_account_id", "purged_at"}
     session.execute(insert(User.__table__).values({key: value for key, value in kept.items() if key not in later}))
     return user.id
 

@@ -105,14 +105,33 @@ _many = msgspec.json.Decoder(list[Received])
 
 def encoded(outgoing: Outgoing, now: datetime) -> NewMessage:
     """Return one event as a message of its own; the message's id is the event's."""
-    envelope = _envelope(outgoing, now)
+    envelope = enveloped(outgoing, now)
     return _message(envelope.id, SINGLE, [envelope], _encoder.encode(envelope))
 
 
 def encoded_batch(batch: Sequence[Outgoing], now: datetime) -> NewMessage:
     """Return events of one type as one message, which has an id of its own."""
-    envelopes = [_envelope(outgoing, now) for outgoing in batch]
+    envelopes = [enveloped(outgoing, now) for outgoing in batch]
     return _message(uuid7(), BATCH, envelopes, _encoder.encode(envelopes))
+
+
+def enveloped(outgoing: Outgoing, now: datetime) -> Envelope:
+    """Return an event in an envelope of its own, which is what goes over the wire."""
+    ids = _ids(outgoing.cause)
+    return Envelope(
+        specversion="1.0",
+        id=uuid7(),
+        source=outgoing.data.source,
+        type=outgoing.data.type,
+        subject=outgoing.data.subject,
+        time=now,
+        dataschema=f"/contracts/{outgoing.data.type}",
+        data=outgoing.data,
+        correlationid=ids.correlation_id,
+        causationid=ids.causation_id or UNSET,
+        traceparent=ids.traceparent or UNSET,
+        aggregateversion=UNSET if outgoing.version is None else outgoing.version,
+    )
 
 
 def batched(events: Iterable[Outgoing], limit: int = BATCH_LIMIT) -> Iterator[list[Outgoing]]:
@@ -149,24 +168,6 @@ def received(envelope: Received, contract: type[Any]) -> Event:
 def single(envelope: Received) -> bytes:
     """Return one event of a batch as the body of a message of its own."""
     return _encoder.encode(envelope)
-
-
-def _envelope(outgoing: Outgoing, now: datetime) -> Envelope:
-    ids = _ids(outgoing.cause)
-    return Envelope(
-        specversion="1.0",
-        id=uuid7(),
-        source=outgoing.data.source,
-        type=outgoing.data.type,
-        subject=outgoing.data.subject,
-        time=now,
-        dataschema=f"/contracts/{outgoing.data.type}",
-        data=outgoing.data,
-        correlationid=ids.correlation_id,
-        causationid=ids.causation_id or UNSET,
-        traceparent=ids.traceparent or UNSET,
-        aggregateversion=UNSET if outgoing.version is None else outgoing.version,
-    )
 
 
 def _ids(cause: Event | None) -> correlation.Correlation:

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Index, Text, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service_chassis.database import UtcDateTime
+from service_chassis.database import UtcDateTime, Version
 from service_chassis.ids import uuid7
 from service_chassis.messaging.tables import Sequence
 from user_service.model.errors import (
@@ -101,7 +101,8 @@ class User(Entity):
     push_token: Mapped[str | None] = mapped_column(Text)
     username: Mapped[str | None] = mapped_column(Text)
     home: Mapped[int | None] = mapped_column("home_account_id", Sequence)
-    version: Mapped[int] = mapped_column(default=1)
+    purged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(Version, default=1)
 
     @classmethod
     def register(
@@ -176,6 +177,7 @@ class User(Entity):
         self.name = ""
         self.username = self.password_hash = self.push_token = None
         self.deactivated_at = self.deactivated_at or at
+        self.purged_at = at
         self.status = Status.PURGED
         self.version += 1
 
