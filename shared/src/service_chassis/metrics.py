@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
@@ -40,6 +41,16 @@ class Metrics:
             "revocations_age_seconds", "Time since ended sessions were last asked for.", registry=registry
         )
         self._feed_age.set(math.nan)
+        self._projected = Gauge("projection_rows", "States held of another service.", ["projection"], registry=registry)
+        self._differences = Counter(
+            "projection_differences_total",
+            "States that differed from their owner's.",
+            ["projection", "cause"],
+            registry=registry,
+        )
+        self._compared_at = Gauge(
+            "projection_compared_at", "When a projection was last compared.", ["projection"], registry=registry
+        )
         self._job_seconds = Histogram(
             "job_seconds", "Time a scheduled job took.", ["name"], buckets=JOB_SECONDS, registry=registry
         )
@@ -73,6 +84,13 @@ class Metrics:
             self._failed.labels(state).set(failed.get(state, 0))
         if depth is not None:
             self._depth.set(depth)
+
+    def compared(self, projection: str, rows: int, differences: Mapping[str, int], at: datetime) -> None:
+        """Note that a projection was compared with its owner, and how often it differed, by cause."""
+        self._projected.labels(projection).set(rows)
+        self._compared_at.labels(projection).set(at.timestamp())
+        for cause, number in differences.items():
+            self._differences.labels(projection, cause).inc(number)
 
     def job(self, name: str) -> AbstractContextManager[object]:
         """Measure the time of a scheduled job."""

@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from service_chassis import correlation
 from service_chassis.ids import uuid7
+from service_chassis.messaging import versions
 
 SINGLE = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -48,6 +49,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     causationid: str | UnsetType = UNSET
     traceparent: str | UnsetType = UNSET
     aggregateversion: int | UnsetType = UNSET
+    aggregateepoch: int | UnsetType = UNSET
 
 
 class Received(Envelope, frozen=True, kw_only=True):
@@ -118,6 +120,7 @@ def encoded_batch(batch: Sequence[Outgoing], now: datetime) -> NewMessage:
 def enveloped(outgoing: Outgoing, now: datetime) -> Envelope:
     """Return an event in an envelope of its own, which is what goes over the wire."""
     ids = _ids(outgoing.cause)
+    epoch, count = versions.split(outgoing.version or 0)
     return Envelope(
         specversion="1.0",
         id=uuid7(),
@@ -130,7 +133,8 @@ def enveloped(outgoing: Outgoing, now: datetime) -> Envelope:
         correlationid=ids.correlation_id,
         causationid=ids.causation_id or UNSET,
         traceparent=ids.traceparent or UNSET,
-        aggregateversion=UNSET if outgoing.version is None else outgoing.version,
+        aggregateversion=UNSET if outgoing.version is None else count,
+        aggregateepoch=epoch or UNSET,
     )
 
 
@@ -161,8 +165,14 @@ def received(envelope: Received, contract: type[Any]) -> Event:
         correlation_id=_accepted(envelope.correlationid, correlation.ACCEPTED_ID) or str(envelope.id),
         causation_id=_accepted(envelope.causationid, correlation.ACCEPTED_ID),
         traceparent=_accepted(envelope.traceparent, correlation.ACCEPTED_TRACEPARENT),
-        version=_given(envelope.aggregateversion),
+        version=version_of(envelope),
     )
+
+
+def version_of(envelope: Envelope) -> int | None:
+    """Return the version of the state in an envelope as one number that can be compared, if there is one."""
+    version = _given(envelope.aggregateversion)
+    return None if version is None else versions.joined(_given(envelope.aggregateepoch) or 0, version)
 
 
 def single(envelope: Received) -> bytes:

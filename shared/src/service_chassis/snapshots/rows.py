@@ -10,7 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service_chassis.database.digests import row_digest
 from service_chassis.database.paging import InvalidCursor
-from service_chassis.snapshots.exchanged import Part, Range
+from service_chassis.snapshots.exchanged import FROM_THE_START, Part, Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,10 @@ class Rows:
             return UUID(id_) if isinstance(self.id.type, Uuid) else int(id_)
         except ValueError as error:
             raise InvalidCursor from error
+
+    def position(self, cursor: str) -> Any:
+        """Return what puts cursors in the order of their ids."""
+        return (0, 0) if cursor == FROM_THE_START else (1, self.parsed(cursor))
 
     def count(self, session: Session, asked: Range) -> int:
         return session.scalar(select(func.count()).select_from(self.id.class_).where(*self.within(asked))) or 0

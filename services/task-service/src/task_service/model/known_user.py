@@ -6,11 +6,13 @@ from uuid import UUID
 from sqlalchemy import Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service_chassis.database import UtcDateTime
+from service_chassis.database import UtcDateTime, Version
 from task_service.model.tables import Entity
 
 ACTIVE = "active"
 PURGED = "purged"
+GONE = "gone"
+"""Status of a user whom user-service does not know, since it was restored to an earlier instant."""
 MANAGING_ROLES = ("manager", "admin")
 LIABLE_ROLE = "user"
 """The only role for which missed tasks have a consequence."""
@@ -23,4 +25,9 @@ class KnownUser(Entity):
     role: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(Text)
     reactivated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    version: Mapped[int] = mapped_column()
+    version: Mapped[int] = mapped_column(Version)
+
+
+USERS = "users"
+"""The name of users' snapshots at their owner."""
+HELD = KnownUser.status != GONE

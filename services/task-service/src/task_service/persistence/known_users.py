@@ -1,6 +1,7 @@
 """The projection of users: written by events in any order, and by what user-service answers when it is asked.
 
-A state applies if its version is newer, and a purged user stays purged.
+A state applies if its version is newer, so a purged user stays purged, until its owner, restored to an earlier instant,
+says otherwise in a later epoch.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -8,11 +9,11 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Select, Table, select
+from sqlalchemy import Select, Table, case, select, update
 from sqlalchemy.orm import Session
 
 from service_chassis.database.statements import among, insert_many, upsert
-from task_service.model.known_user import ACTIVE, PURGED, KnownUser
+from task_service.model.known_user import ACTIVE, GONE, PURGED, KnownUser
 
 
 class KnownUserRepository:
@@ -41,8 +42,17 @@ class KnownUserRepository:
         """Leave nothing of a user but the fact that it is gone."""
         row = {"user_id": user_id, "role": "user", "status": PURGED, "reactivated_at": None, "version": version}
         insert = upsert(self._session, cast("Table", KnownUser.__table__))
-        update = {key: value for key, value in row.items() if key != "user_id"}
-        self._session.execute(insert.values(row).on_conflict_do_update(index_elements=["user_id"], set_=update))
+        tombstone = {key: value for key, value in row.items() if key != "user_id"}
+        newer = insert.excluded.version > KnownUser.version
+        self._session.execute(
+            insert.values(row).on_conflict_do_update(index_elements=["user_id"], set_=tombstone, where=newer)
+        )
+
+    def lose(self, ids: Collection[UUID], version: int) -> None:
+        """Leave tombstones of users whom their owner does not know."""
+        newer = case((KnownUser.version < version, version), else_=KnownUser.version)
+        lost = update(KnownUser).where(among(self._session, KnownUser.user_id, ids))
+        self._session.execute(lost.values(status=GONE, version=newer).execution_options(synchronize_session=False))
 
     def active(self, ids: Collection[UUID]) -> set[UUID]:
         """Return which of these users are known to be active."""
@@ -66,5 +76,5 @@ def _keep_newer(insert: Any) -> Any:
     return insert.on_conflict_do_update(
         index_elements=["user_id"],
         set_={name: excluded[name] for name in ("role", "status", "reactivated_at", "version")},
-        where=(KnownUser.status != PURGED) & (excluded.version > KnownUser.version),
+        where=excluded.version > KnownUser.version,
     )
