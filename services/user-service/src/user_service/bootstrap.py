@@ -229,6 +229,7 @@ COMMANDS = (
     commands.import_users,
     commands.rotate_keys,
     commands.create_client,
+    commands.restored,
     commands.show_account_token,
     commands.export_user,
     commands.purge_user,

@@ -39,7 +39,7 @@ class Account(Entity):
     version: Mapped[int] = mapped_column(Version, default=1)
 
     @classmethod
-    def create(cls, name: str, website: str | None, seal: Seal, *, at: datetime) -> Self:
+    def create(cls, name: str, website: str | None, seal: Seal, *, version: int, at: datetime) -> Self:
         token = uuid4()
         return cls(
             name=name,
@@ -48,7 +48,7 @@ class Account(Entity):
             token_hash=hash_of(token),
             created_at=at,
             updated_at=at,
-            version=1,
+            version=version,
         )
 
     def token(self, seal: Seal) -> UUID:

@@ -65,10 +65,17 @@ class Membership(Entity):
     version: Mapped[int] = mapped_column(Version, default=1)
 
     @classmethod
-    def grant(cls, account_id: int, user_id: UUID, role: AccountRole, *, consented: bool, at: datetime) -> Self:
+    def grant(
+        cls, account_id: int, user_id: UUID, role: AccountRole, *, consented: bool, version: int, at: datetime
+    ) -> Self:
         consented_at = at if consented else None
         return cls(
-            account_id=account_id, user_id=user_id, role=role, granted_at=at, consented_at=consented_at, version=1
+            account_id=account_id,
+            user_id=user_id,
+            role=role,
+            granted_at=at,
+            consented_at=consented_at,
+            version=version,
         )
 
     @property
