@@ -17,7 +17,9 @@ from cleanup_service.persistence.unit_of_work import UnitOfWork
 from cleanup_service.usecases import projection, runs
 from service_chassis.logs import make_log
 from service_chassis.messaging.envelope import Outgoing
+from service_chassis.messaging.topology import Topology
 from service_chassis.metrics import Metrics
+from service_chassis.service import Service
 from service_chassis.snapshots import progress
 from service_chassis.snapshots.catching_up import CatchingUp
 from service_chassis.snapshots.exchanged import Page, Range
@@ -162,3 +164,24 @@ def test_nothing_is_planned_while_a_snapshot_is_under_way(units: Units[UnitOfWor
         progress.advance(uow.session, progress.of(uow.session, USERS), Page([], None), uow.now)
         runs.advance(uow, policy)
         assert uow.runs.get(run.id).status != RunStatus.PLANNED
+
+
+def test_a_queue_that_is_made_anew_lets_the_snapshot_begin_again(service: Service, units: Units[UnitOfWork]) -> None:
+    worker = service.make_worker()
+    worker.declare()
+    with units.write() as uow:
+        progress.begin(uow.session, USERS, uow.now)
+        progress.advance(uow.session, progress.of(uow.session, USERS), Page([], None), uow.now)
+    worker.declare()
+    assert is_finished(units)
+
+    worker._parts.broker.delete(Topology(queues=worker.topology.queues))
+    worker.declare()
+
+    assert not is_finished(units)
+    worker._parts.broker.close()
+
+
+def is_finished(units: Units[UnitOfWork]) -> bool:
+    with units.read() as uow:
+        return progress.of(uow.session, USERS).finished

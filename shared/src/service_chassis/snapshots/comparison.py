@@ -164,6 +164,9 @@ class Comparison:
     def _tell(self, projection: Projection, found: Found) -> None:
         now = self._projected.units.clock.now()
         self._projected.metrics.compared(projection.name, found.rows, found.counts, now)
+        self._projected.log.info(
+            "projection_compared", projection=projection.name, rows=found.rows, differences=found.counts
+        )
         for cause, ids in found.ids.items():
             if ids:
                 self._projected.log.warning(
