@@ -119,8 +119,8 @@ class MortalBroker:
         self._service = service
         self._fate = fate
 
-    def declare(self, topology: Topology) -> None:
-        self._broker.declare(topology)
+    def declare(self, topology: Topology) -> frozenset[str]:
+        return self._broker.declare(topology)
 
     def publish(self, messages: Sequence[Message], timeout: float = 10) -> list[Outcome]:
         outcomes = self._broker.publish(messages, timeout)

@@ -1,15 +1,27 @@
 import pytest
 
+from cleanup_service.config import Settings as CleanupSettings
 from devstack.credentials import with_gateway_secret, with_service_clients
 from task_service.config import Settings as TaskSettings
 from user_service.config import Settings as UserSettings
 
 
-@pytest.mark.parametrize("env", [{}, {"TASK_SERVICE_CLIENT_SECRET": "bees"}, {"TASK_SERVICE_CLIENT_SECRET": ""}])
+@pytest.mark.parametrize(
+    "env",
+    [
+        {},
+        {"TASK_SERVICE_CLIENT_SECRET": "bees"},
+        {"TASK_SERVICE_CLIENT_SECRET": ""},
+        {"CLEANUP_SERVICE_CLIENT_SECRET": "wasps"},
+    ],
+)
 def test_user_service_knows_the_secret_that_task_service_has(env: dict[str, str]) -> None:
     env = with_service_clients(env)
 
-    assert UserSettings.read(env).service_clients == {"task-service": TaskSettings.read(env).client_secret}
+    assert UserSettings.read(env).service_clients == {
+        "cleanup-service": CleanupSettings.read(env).client_secret,
+        "task-service": TaskSettings.read(env).client_secret,
+    }
 
 
 def test_a_list_that_is_given_stays() -> None:

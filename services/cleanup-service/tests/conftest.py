@@ -14,6 +14,7 @@ from cleanup_service.bootstrap import bootstrap as make_service
 from cleanup_service.config import Settings
 from cleanup_service.http.cleanup import cleanup
 from cleanup_service.http.reports import reports
+from cleanup_service.model.known_user import USERS
 from cleanup_service.model.policy import Policy
 from cleanup_service.parts import Parts
 from cleanup_service.persistence.unit_of_work import UnitOfWork
@@ -21,8 +22,11 @@ from service_chassis.clock import ManualClock
 from service_chassis.database import Database
 from service_chassis.ids import uuid7
 from service_chassis.messaging.envelope import Event, Outgoing
+from service_chassis.snapshots import progress
+from service_chassis.snapshots.exchanged import Page
 from service_chassis.testing.service import Bootstrap, Hear, Published
 from service_chassis.testing.web import Trial
+from service_chassis.unit_of_work import Units
 
 
 @pytest.fixture
@@ -111,5 +115,9 @@ class UserService:
 
 
 @pytest.fixture
-def user_service(hear: Hear, published: Published, clock: ManualClock) -> UserService:
+def user_service(units: Units[UnitOfWork], hear: Hear, published: Published, clock: ManualClock) -> UserService:
+    """user-service, which has told of everybody there was before the test."""
+    with units.write() as uow:
+        progress.begin(uow.session, USERS, uow.now)
+        progress.advance(uow.session, progress.of(uow.session, USERS), Page([], None), uow.now)
     return UserService(hear, published, clock)

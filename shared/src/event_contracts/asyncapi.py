@@ -47,6 +47,13 @@ _CLOUD_EVENT = {
             "type": "integer",
             "description": "The version of the state in the data: apply it if it is newer than what is known.",
         },
+        "aggregateepoch": {
+            "type": "integer",
+            "description": (
+                "Left out while it is 0. It rises when the owner was restored to an earlier instant, and any version of"
+                " a later epoch is newer than all of an earlier one."
+            ),
+        },
     },
     "required": [
         "specversion",

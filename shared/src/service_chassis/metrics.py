@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
@@ -47,6 +48,16 @@ class Metrics:
         self._breaker_changes = Counter(
             "breaker_changes_total", "Changes into this state.", ["breaker", "state"], registry=registry
         )
+        self._projected = Gauge("projection_rows", "States held of another service.", ["projection"], registry=registry)
+        self._differences = Counter(
+            "projection_differences_total",
+            "States that differed from their owner's.",
+            ["projection", "cause"],
+            registry=registry,
+        )
+        self._compared_at = Gauge(
+            "projection_compared_at", "When a projection was last compared.", ["projection"], registry=registry
+        )
         self._job_seconds = Histogram(
             "job_seconds", "Time a scheduled job took.", ["name"], buckets=JOB_SECONDS, registry=registry
         )
@@ -85,6 +96,13 @@ class Metrics:
         """Show the state of a breaker whenever the metrics are read, and count its changes."""
         self._breakers.labels(breaker.name).set_function(lambda: BREAKER_LEVELS[breaker.state])
         breaker.on_change(lambda state: self._breaker_changes.labels(breaker.name, state.value).inc())
+
+    def compared(self, projection: str, rows: int, differences: Mapping[str, int], at: datetime) -> None:
+        """Note that a projection was compared with its owner, and how often it differed, by cause."""
+        self._projected.labels(projection).set(rows)
+        self._compared_at.labels(projection).set(at.timestamp())
+        for cause, number in differences.items():
+            self._differences.labels(projection, cause).inc(number)
 
     def job(self, name: str) -> AbstractContextManager[object]:
         """Measure the time of a scheduled job."""

@@ -12,6 +12,7 @@ from service_chassis.database.migrations import migrate
 from service_chassis.logs import Log
 from service_chassis.metrics import Metrics
 from service_chassis.runtime import Runtime
+from service_chassis.snapshots.projection import Projected
 from service_chassis.unit_of_work import Units
 from service_chassis.worker import Worker
 
@@ -29,6 +30,8 @@ class Service:
     make_web: Callable[[], Flask]
     make_worker: Callable[[], Worker]
     seed: Callable[[], None] = lambda: None
+    projected: Projected | None = None
+    """What this service holds of others' states."""
     parts: Any = None
     """What the service's own commands work with besides the units of work."""
     unread_settings: tuple[str, ...] = ()

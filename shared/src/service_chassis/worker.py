@@ -34,6 +34,10 @@ from service_chassis.messaging.topology import Topology, consuming, publishing
 from service_chassis.metrics import Metrics
 from service_chassis.retry import Backoff
 from service_chassis.scheduler import Job, Scheduler, UnitJob
+from service_chassis.snapshots import progress
+from service_chassis.snapshots.catching_up import CatchingUp
+from service_chassis.snapshots.comparison import Comparison
+from service_chassis.snapshots.projection import Projected
 from service_chassis.unit_of_work import Units
 
 HEARTBEAT_EVERY = 5.0
@@ -77,6 +81,8 @@ class WorkerParts:
     breaker: BreakerRules = USUAL
     foreign: Sequence[ForeignQueue] = ()
     """Queues besides the service's own, on which others publish in a form of their own."""
+    projected: Projected | None = None
+    """What this service holds of others' states."""
 
     @property
     def queue(self) -> str:
@@ -133,10 +139,16 @@ class Worker:
         self.scheduler = Scheduler(
             self._jobs(), database.lock("scheduler"), log=parts.log, metrics=parts.metrics, stop=parts.stop
         )
+        self.projections = Scheduler(
+            _projection_jobs(parts), database.lock("projections"), log=parts.log, metrics=parts.metrics, stop=parts.stop
+        )
         intake = [Loop("scheduler", self.scheduler.run, parts.log, parts.stop)]
         intake.append(Loop("heartbeat", self._beat, parts.log, parts.stop))
         if parts.subscriptions.routes():
             intake.append(Loop("consumer", partial(self._consume, self.consumer), parts.log, parts.stop))
+        if parts.projected is not None:
+            # Apart, because a snapshot takes a while, and what the other jobs do cannot wait.
+            intake.append(Loop("projections", self.projections.run, parts.log, parts.stop))
         intake += [
             Loop(f"consumer {consumer.queue}", partial(self._consume, consumer), parts.log, parts.stop)
             for consumer in self.foreign
@@ -210,7 +222,11 @@ class Worker:
 
         Raises BrokerUnavailable.
         """
-        self._broker.declare(self._parts.topology)
+        new = self._broker.declare(self._parts.topology)
+        if self._parts.queue in new:
+            # Whatever was published before is not in it.
+            with self._parts.units.write() as uow:
+                progress.begin_again(uow.session)
         self._broker_at = time.monotonic()
         if not self._declared.is_set():
             with self._parts.units.write() as uow:
@@ -289,3 +305,9 @@ class Worker:
         if expired:
             self._log.warning("dead_letters_expired", count=expired)
         return deleted >= 5_000
+
+
+def _projection_jobs(parts: WorkerParts) -> list[Job]:
+    if parts.projected is None:
+        return []
+    return [CatchingUp(parts.projected).job(), Comparison(parts.projected, parts.stop).job()]

@@ -15,8 +15,9 @@ from service_chassis.messaging.tables import metadata
 from service_chassis.testing.outage import database_away
 from service_chassis.testing.plugin import SQLITE
 
-CHASSIS = ["chassis_0001", "chassis_0002"]
+CHASSIS = ["chassis_0001", "chassis_0002", "chassis_0003"]
 """The revisions that every service has."""
+
 REVISION = """
 from alembic import op
 import sqlalchemy as sa

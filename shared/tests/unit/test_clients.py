@@ -90,6 +90,7 @@ def test_the_ids_of_the_work_in_hand_and_the_token_go_along() -> None:
 
     assert upstream.requests[0].headers == {
         "Accept": "application/json",
+        "Accept-Encoding": "gzip",
         "Authorization": "Bearer the-token",
         "X-Correlation-ID": "order-7",
         "traceparent": trace,
@@ -101,7 +102,7 @@ def test_outside_any_work_no_ids_are_made_up() -> None:
 
     get(a_client(upstream))
 
-    assert upstream.requests[0].headers == {"Accept": "application/json"}
+    assert upstream.requests[0].headers == {"Accept": "application/json", "Accept-Encoding": "gzip"}
 
 
 @pytest.mark.parametrize("read", [get, ask])

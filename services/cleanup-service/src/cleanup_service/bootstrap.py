@@ -14,9 +14,11 @@ from cleanup_service.config import NAME, Settings
 from cleanup_service.http.cleanup import cleanup
 from cleanup_service.http.reports import reports
 from cleanup_service.messaging.subscriptions import subscriptions
+from cleanup_service.model.known_user import HELD, USERS, KnownUser
 from cleanup_service.parts import Parts
 from cleanup_service.persistence.unit_of_work import UnitOfWork
-from cleanup_service.usecases import runs
+from cleanup_service.usecases import projection, runs
+from service_chassis.clients import ClientCredentials
 from service_chassis.clock import Clock, SystemClock
 from service_chassis.database import Database
 from service_chassis.http import Check, web_app
@@ -25,7 +27,12 @@ from service_chassis.messaging.connect import connect
 from service_chassis.metrics import Metrics
 from service_chassis.scheduler import Job, UnitJob, every
 from service_chassis.service import Service
-from service_chassis.trust import Trust
+from service_chassis.snapshots.asking import owner_at
+from service_chassis.snapshots.catching_up import CatchingUp
+from service_chassis.snapshots.commands import compare, resync
+from service_chassis.snapshots.projection import Projected, Projection
+from service_chassis.snapshots.rows import Rows
+from service_chassis.trust import Trust, client_of
 from service_chassis.unit_of_work import Units
 from service_chassis.worker import Worker, WorkerParts
 
@@ -42,21 +49,36 @@ def bootstrap(
     metrics = Metrics(registry, NAME)
     database = Database(runtime.database_url, pool_size=runtime.database_pool)
     units = Units(database, UnitOfWork, clock or SystemClock())
+    projected = _projected(settings, units, metrics, log)
     return Service(
         name=NAME,
         log=log,
         units=units,
         metrics=metrics,
         migrations=Path(__file__).parent / "migrations",
-        make_web=lambda: _web(settings, units, metrics, log, stop),
-        make_worker=lambda: _worker(settings, units, metrics, log, stop),
+        make_web=lambda: _web(settings, projected, metrics, log, stop),
+        make_worker=lambda: _worker(settings, projected, metrics, log, stop),
         parts=Parts(settings),
         runtime=runtime,
+        projected=projected,
         unread_settings=settings.unread,
     )
 
 
-def _web(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: Log, stop: threading.Event) -> Flask:
+def _projected(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: Log) -> Projected:
+    url = settings.user_service_url
+    return Projected(
+        projections=[Projection(USERS, Rows(KnownUser.user_id, KnownUser.version, HELD), projection.lose)],
+        owner=owner_at(url, ClientCredentials(client_of(url, settings.runtime.breaker), NAME, settings.client_secret)),
+        units=units,
+        subscriptions=subscriptions(),
+        log=log,
+        metrics=metrics,
+    )
+
+
+def _web(settings: Settings, projected: Projected, metrics: Metrics, log: Log, stop: threading.Event) -> Flask:
+    units = projected.units
     trust = Trust.in_user_service(settings.user_service_url, settings.runtime, units.clock, stop)
     return web_app(
         NAME,
@@ -69,20 +91,21 @@ def _web(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: Lo
         secret=settings.answers_secret,
         blueprints=[cleanup, reports],
         parts=Parts(settings),
-        checks=[Check("keys", trust.missing)],
+        checks=[Check("keys", trust.missing), Check("projections", CatchingUp(projected).problem, required=False)],
     )
 
 
-def _worker(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: Log, stop: threading.Event) -> Worker:
+def _worker(settings: Settings, projected: Projected, metrics: Metrics, log: Log, stop: threading.Event) -> Worker:
     return Worker(
         WorkerParts(
             service=NAME,
             exchange="cleanup.events",
-            units=units,
+            units=projected.units,
+            projected=projected,
             broker=connect(settings.runtime.broker_url, name=NAME),
             breaker=settings.runtime.breaker,
-            subscriptions=subscriptions(),
-            jobs=_jobs(settings, units, log),
+            subscriptions=projected.subscriptions,
+            jobs=_jobs(settings, projected.units, log),
             log=log,
             metrics=metrics,
             stop=stop,
@@ -100,4 +123,4 @@ def _jobs(settings: Settings, units: Units[UnitOfWork], log: Log) -> list[Job | 
     ]
 
 
-COMMANDS = (commands.cleanup_inactive_users,)
+COMMANDS = (commands.cleanup_inactive_users, resync, compare)

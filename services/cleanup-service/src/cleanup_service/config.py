@@ -17,6 +17,8 @@ ROLES = ("admin", "manager", "user")
 class Settings:
     runtime: Runtime
     user_service_url: str
+    client_secret: str
+    """With which this service calls user-service."""
     answers_secret: str
     policy: Policy
     cleanup_interval: timedelta
@@ -31,6 +33,7 @@ class Settings:
         settings = cls(
             runtime=Runtime.read(reader, NAME, port=8003),
             user_service_url=reader.text("USER_SERVICE_URL", default="http://127.0.0.1:8001"),
+            client_secret=reader.secret("CLEANUP_SERVICE_CLIENT_SECRET", demo="demo-cleanup-service-client-secret"),
             answers_secret=reader.secret("CLEANUP_SERVICE_SECRET", demo="demo-cleanup-service-secret"),
             policy=_policy(reader),
             cleanup_interval=reader.seconds("CLEANUP_INTERVAL_SECONDS", default=300, minimum=1),

@@ -68,6 +68,7 @@ def test_a_demo_has_no_breaker_and_production_has_one() -> None:
     production = {
         "STEWARD_PROFILE": "production",
         "CLEANUP_SERVICE_SECRET": "a long secret of this installation only",
+        "CLEANUP_SERVICE_CLIENT_SECRET": "a long secret that user-service shares",
         "DATABASE_URL": "postgresql://cleanup_service:secret@database/steward",
     }
 

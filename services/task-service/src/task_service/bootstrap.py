@@ -15,6 +15,11 @@ from service_chassis.logs import Log, make_log
 from service_chassis.messaging.connect import connect
 from service_chassis.metrics import Metrics
 from service_chassis.service import Service
+from service_chassis.snapshots.asking import owner_at
+from service_chassis.snapshots.catching_up import CatchingUp
+from service_chassis.snapshots.commands import compare, resync
+from service_chassis.snapshots.projection import Projected, Projection
+from service_chassis.snapshots.rows import Rows
 from service_chassis.trust import Trust, client_of
 from service_chassis.unit_of_work import Units
 from service_chassis.worker import Worker, WorkerParts
@@ -25,8 +30,10 @@ from task_service.http.consequences import consequences
 from task_service.http.tasks import tasks
 from task_service.jobs import Sweeping
 from task_service.messaging.subscriptions import subscriptions
+from task_service.model.known_user import HELD, USERS, KnownUser
 from task_service.parts import Parts
 from task_service.persistence.unit_of_work import UnitOfWork
+from task_service.usecases import projection
 from task_service.usecases.directory import Directory
 
 
@@ -40,30 +47,36 @@ def bootstrap(
     metrics = Metrics(registry, NAME)
     database = Database(runtime.database_url, pool_size=runtime.database_pool)
     units = Units(database, UnitOfWork, clock or SystemClock())
-    parts = Parts(settings, _directory(settings, metrics))
+    url, rules = settings.user_service_url, runtime.breaker
+    credentials = ClientCredentials(client_of(url, rules), NAME, settings.client_secret)
+    owner = client_of(url, rules, credentials)
+    metrics.watch(owner.breaker)
+    parts = Parts(settings, Directory(owner))
+    projected = Projected(
+        projections=[Projection(USERS, Rows(KnownUser.user_id, KnownUser.version, HELD), projection.lose)],
+        owner=owner_at(url, credentials),
+        units=units,
+        subscriptions=subscriptions(),
+        log=log,
+        metrics=metrics,
+    )
     return Service(
         name=NAME,
         log=log,
         units=units,
         metrics=metrics,
         migrations=Path(__file__).parent / "migrations",
-        make_web=lambda: _web(parts, units, metrics, log, stop),
-        make_worker=lambda: _worker(settings, units, metrics, log, stop),
+        make_web=lambda: _web(parts, projected, metrics, log, stop),
+        make_worker=lambda: _worker(settings, projected, metrics, log, stop),
         parts=parts,
         runtime=runtime,
+        projected=projected,
         unread_settings=settings.unread,
     )
 
 
-def _directory(settings: Settings, metrics: Metrics) -> Directory:
-    url, rules = settings.user_service_url, settings.runtime.breaker
-    owner = client_of(url, rules, ClientCredentials(client_of(url, rules), NAME, settings.client_secret))
-    metrics.watch(owner.breaker)
-    return Directory(owner)
-
-
-def _web(parts: Parts, units: Units[UnitOfWork], metrics: Metrics, log: Log, stop: threading.Event) -> Flask:
-    settings = parts.settings
+def _web(parts: Parts, projected: Projected, metrics: Metrics, log: Log, stop: threading.Event) -> Flask:
+    settings, units = parts.settings, projected.units
     trust = Trust.in_user_service(settings.user_service_url, settings.runtime, units.clock, stop)
     return web_app(
         NAME,
@@ -76,20 +89,21 @@ def _web(parts: Parts, units: Units[UnitOfWork], metrics: Metrics, log: Log, sto
         secret=settings.answers_secret,
         blueprints=[tasks, alerts, consequences],
         parts=parts,
-        checks=[Check("keys", trust.missing)],
+        checks=[Check("keys", trust.missing), Check("projections", CatchingUp(projected).problem, required=False)],
     )
 
 
-def _worker(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: Log, stop: threading.Event) -> Worker:
+def _worker(settings: Settings, projected: Projected, metrics: Metrics, log: Log, stop: threading.Event) -> Worker:
     return Worker(
         WorkerParts(
             service=NAME,
             exchange="task.events",
-            units=units,
+            units=projected.units,
+            projected=projected,
             broker=connect(settings.runtime.broker_url, name=NAME),
             breaker=settings.runtime.breaker,
-            subscriptions=subscriptions(),
-            jobs=[Sweeping(units, settings, log).job()],
+            subscriptions=projected.subscriptions,
+            jobs=[Sweeping(projected.units, settings, log).job()],
             log=log,
             metrics=metrics,
             stop=stop,
@@ -97,4 +111,4 @@ def _worker(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log:
     )
 
 
-COMMANDS = (commands.auto_update_tasks,)
+COMMANDS = (commands.auto_update_tasks, resync, compare)

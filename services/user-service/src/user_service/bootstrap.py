@@ -14,6 +14,7 @@ from service_chassis import cache
 from service_chassis.clock import Clock, SystemClock
 from service_chassis.database import Database
 from service_chassis.http import Check, web_app
+from service_chassis.http.snapshots import snapshots
 from service_chassis.logs import Log, make_log
 from service_chassis.messaging.connect import connect
 from service_chassis.metrics import Metrics
@@ -36,6 +37,7 @@ from user_service.http.sessions import sessions
 from user_service.http.users import users
 from user_service.http.verifiers import verifiers
 from user_service.messaging.requests import notification_queues
+from user_service.messaging.snapshots import SOURCES
 from user_service.messaging.subscriptions import subscriptions
 from user_service.model.password_policy import PasswordPolicy
 from user_service.model.passwords import Passwords
@@ -152,6 +154,7 @@ def _web(parts: Parts, units: Units[UnitOfWork], metrics: Metrics, log: Log) -> 
         checks=[Check("cache", parts.preferences.problem, required=False)],
     )
     app.register_blueprint(verifiers)
+    app.register_blueprint(snapshots(SOURCES))
     return app
 
 
@@ -219,6 +222,7 @@ COMMANDS = (
     commands.import_users,
     commands.rotate_keys,
     commands.create_client,
+    commands.restored,
     commands.show_account_token,
     commands.export_user,
     commands.purge_user,

@@ -17,7 +17,16 @@ from service_chassis.errors import ServiceError
 from user_service.model.import_row import Rejected
 from user_service.model.service_client import Scope
 from user_service.model.user import Role
-from user_service.usecases import accounts, erasure, export, importing, registration, service_clients, signing_keys
+from user_service.usecases import (
+    accounts,
+    erasure,
+    export,
+    importing,
+    registration,
+    restoring,
+    service_clients,
+    signing_keys,
+)
 
 UNUSABLE_FILE = 65
 """Exit code of a file that is no import file at all, EX_DATAERR of sysexits.h."""
@@ -58,6 +67,19 @@ def rotate_keys(context: click.Context) -> None:
         key = signing_keys.rotate(uow, service.parts.settings.key_encryption_secret)
     signs_from = key.created_at + signing_keys.LEAD
     click.echo(json.dumps({"kid": key.kid, "published_at": str(key.created_at), "signs_from": str(signs_from)}))
+
+
+@click.command("restored")
+@click.pass_context
+def restored(context: click.Context) -> None:
+    """Say that the database was restored to an earlier instant; run it before anything else is started.
+
+    Whatever this service says from then on is newer than what others have heard, and their next comparison with it
+    lets go of what it does not know any more.
+    """
+    with ready_service(context).units.write() as uow:
+        epoch = restoring.begin_epoch(uow)
+    click.echo(json.dumps({"epoch": epoch}))
 
 
 @click.command("create-client")

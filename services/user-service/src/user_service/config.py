@@ -11,7 +11,10 @@ from service_chassis.settings import Environment
 from user_service.model.one_time_token import OneTimeTokenLifetimes
 
 NAME = "user-service"
-DEMO_CLIENTS = {"task-service": "demo-task-service-client-secret"}
+DEMO_CLIENTS = {
+    "cleanup-service": "demo-cleanup-service-client-secret",
+    "task-service": "demo-task-service-client-secret",
+}
 LEAST_HASHING = 7_168 * 5
 """KiB of memory times passes over it: the least that OWASP holds to be enough for argon2id."""
 

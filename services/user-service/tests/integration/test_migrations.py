@@ -71,7 +71,9 @@ def test_the_migrations_make_what_the_model_maps(database: Database, migrations:
 @pytest.fixture
 def older(blank_database_url: str, migrations: Path, tmp_path: Path) -> Iterator[Database]:
     """A database of the release before users had an account of their own by name."""
-    shutil.copytree(migrations, tmp_path / "older", ignore=shutil.ignore_patterns("000[4-9]_*", "00[1-9][0-9]_*", "__pycache__"))
+    shutil.copytree(
+        migrations, tmp_path / "older", ignore=shutil.ignore_patterns("000[4-9]_*", "00[1-9][0-9]_*", "__pycache__")
+    )
     database = Database(blank_database_url)
     migrate(database, tmp_path / "older")
     yield database
@@ -172,7 +174,7 @@ def test_the_forms_of_hashes_that_are_stored_are_known(older: Database, migratio
 def add_user(session: Session, name: str, registered_at: datetime) -> UUID:
     user = User.register(f"{name}@example.com", name, Role.USER, None, at=registered_at)
     kept = {column.name: getattr(user, column.name) for column in User.__table__.columns}
-    later = {"number", "username", "home_account_id", "device_generation", "is_unproven"}
+    later = {"number", "username", "home_account_id", "device_generation", "is_unproven", "purged_at"}
     session.execute(insert(User.__table__).values({key: value for key, value in kept.items() if key not in later}))
     return user.id
 

@@ -113,6 +113,7 @@ def doors(client: FlaskClient, anna: User) -> dict[Scope, TestResponse]:
     email = {"notification_id": str(uuid7()), "status": "delivered"}
     return {
         Scope.LOOK_UP_STATES: about(client, anna.id),
+        Scope.READ_SNAPSHOTS: client.get("/internal/snapshots/users"),
         Scope.READ_USERS: client.get(f"/api/v1/users/{anna.id}"),
         Scope.LOOK_UP_ACCOUNTS: client.get(f"/api/v1/accounts/{anna.home}/members/{anna.id}"),
         Scope.NOTIFY: client.post("/api/v1/notifications", json=WANTED | {"user_id": str(anna.id)}),

@@ -100,7 +100,7 @@ class ServiceClient:
         return retrying(lambda: self._transport(request), on=ConnectionLost, backoff=ONCE_MORE, within=self._within)
 
     def _headers(self, body: bytes | None) -> dict[str, str]:
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         if self._token is not None:

@@ -6,7 +6,7 @@ from service_chassis.database.engine import (
     TransactionConflict,
 )
 from service_chassis.database.locks import Lock
-from service_chassis.database.types import Json, UtcDateTime
+from service_chassis.database.types import Json, UtcDateTime, Version
 
 __all__ = [
     "Database",
@@ -15,4 +15,5 @@ __all__ = [
     "Lock",
     "TransactionConflict",
     "UtcDateTime",
+    "Version",
 ]

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
+from service_chassis.database.digests import digest_of
 from service_chassis.database.locks import KEEPALIVES, FileLock, Lock, PostgresLock
 from service_chassis.database.mutex import writer_mutex
 from service_chassis.database.wakeup import LocalWakeup, PostgresWakeup, Wakeup
@@ -308,6 +309,7 @@ def _sqlite_engine(url: URL, *pragmas: str, begin: str, **options: Any) -> Engin
     def _configure(connection, _record) -> None:  # type: ignore[no-untyped-def]  # the driver's own objects
         # The driver would open transactions by itself and too late; SQLAlchemy's "begin" event opens them instead.
         connection.isolation_level = None
+        connection.create_function("row_digest", 2, digest_of, deterministic=True)
         cursor = connection.cursor()
         for pragma in (*SQLITE_PRAGMAS, *pragmas):
             cursor.execute(f"PRAGMA {pragma}")

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 
@@ -11,6 +11,9 @@ FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
 LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
 
 Json = JSON().with_variant(JSONB(), "postgresql")
+
+Version = BigInteger().with_variant(Integer(), "sqlite")
+"""The version of an aggregate, with the epoch of its owner in the upper bits."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):

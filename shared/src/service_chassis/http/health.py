@@ -66,6 +66,12 @@ def problems(checks: Iterable[Check]) -> dict[str, list[str]]:
     return {name: [result.problem] for name, result in results.items() if result.problem}
 
 
+def remarks(checks: Iterable[Check]) -> dict[str, str]:
+    """Return what is wrong and keeps nobody out, by check."""
+    results = {check.name: check.result() for check in checks if not check.required}
+    return {name: result.problem for name, result in results.items() if result.problem}
+
+
 def examine(units: Units[Any], checks: Sequence[Check]) -> dict[str, Result]:
     """Look at everything: database, `checks`, what the workers report of the broker, and how far behind they are."""
     results = {check.name: check.result() for check in (database_check(units), *checks)}

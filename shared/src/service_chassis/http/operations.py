@@ -21,6 +21,7 @@ plain = flask.Blueprint("metrics", __name__)
 class State(Schema):
     service = fields.String(required=True)
     status = fields.String(required=True)
+    detail = fields.Dict(metadata={"description": "What is not as it should be and keeps nobody out."})
 
 
 class Health(State):
@@ -42,12 +43,13 @@ def livez() -> dict[str, str]:
 @probes.route("/readyz")
 @probes.response(200, State)
 @public
-def readyz() -> dict[str, str]:
+def readyz() -> dict[str, Any]:
     """Whether requests can be answered; if not, why."""
     wrong = health.problems([health.database_check(kit().units), *kit().checks])
     if wrong:
         raise health.NotReady(fields=wrong, retry_after=2)
-    return {"service": kit().name, "status": "ready"}
+    remarks = health.remarks(kit().checks)
+    return {"service": kit().name, "status": "ready", **({"detail": remarks} if remarks else {})}
 
 
 @probes.route("/api/v1/health")

@@ -82,8 +82,11 @@ class Subscription(Protocol):
 
 
 class Broker(Protocol):
-    def declare(self, topology: Topology) -> None:
-        """Make the topology exist; harmless when it does. Raises BrokerUnavailable."""
+    def declare(self, topology: Topology) -> frozenset[str]:
+        """Make the topology exist; harmless when it does. Return the queues that were not there before.
+
+        Raises BrokerUnavailable.
+        """
 
     def publish(self, messages: Sequence[Message], timeout: float = 10) -> list[Outcome]:
         """Publish all, wait up to `timeout` seconds for the answers, and return one outcome per message, in order.

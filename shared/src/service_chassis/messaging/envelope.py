@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from service_chassis import correlation
 from service_chassis.ids import uuid7
+from service_chassis.messaging import versions
 
 SINGLE = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
@@ -48,6 +49,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     causationid: str | UnsetType = UNSET
     traceparent: str | UnsetType = UNSET
     aggregateversion: int | UnsetType = UNSET
+    aggregateepoch: int | UnsetType = UNSET
 
 
 class Received(Envelope, frozen=True, kw_only=True):
@@ -105,14 +107,35 @@ _many = msgspec.json.Decoder(list[Received])
 
 def encoded(outgoing: Outgoing, now: datetime) -> NewMessage:
     """Return one event as a message of its own; the message's id is the event's."""
-    envelope = _envelope(outgoing, now)
+    envelope = enveloped(outgoing, now)
     return _message(envelope.id, SINGLE, [envelope], _encoder.encode(envelope))
 
 
 def encoded_batch(batch: Sequence[Outgoing], now: datetime) -> NewMessage:
     """Return events of one type as one message, which has an id of its own."""
-    envelopes = [_envelope(outgoing, now) for outgoing in batch]
+    envelopes = [enveloped(outgoing, now) for outgoing in batch]
     return _message(uuid7(), BATCH, envelopes, _encoder.encode(envelopes))
+
+
+def enveloped(outgoing: Outgoing, now: datetime) -> Envelope:
+    """Return an event in an envelope of its own, which is what goes over the wire."""
+    ids = _ids(outgoing.cause)
+    epoch, count = versions.split(outgoing.version or 0)
+    return Envelope(
+        specversion="1.0",
+        id=uuid7(),
+        source=outgoing.data.source,
+        type=outgoing.data.type,
+        subject=outgoing.data.subject,
+        time=now,
+        dataschema=f"/contracts/{outgoing.data.type}",
+        data=outgoing.data,
+        correlationid=ids.correlation_id,
+        causationid=ids.causation_id or UNSET,
+        traceparent=ids.traceparent or UNSET,
+        aggregateversion=UNSET if outgoing.version is None else count,
+        aggregateepoch=epoch or UNSET,
+    )
 
 
 def batched(events: Iterable[Outgoing], limit: int = BATCH_LIMIT) -> Iterator[list[Outgoing]]:
@@ -142,31 +165,19 @@ def received(envelope: Received, contract: type[Any]) -> Event:
         correlation_id=_accepted(envelope.correlationid, correlation.ACCEPTED_ID) or str(envelope.id),
         causation_id=_accepted(envelope.causationid, correlation.ACCEPTED_ID),
         traceparent=_accepted(envelope.traceparent, correlation.ACCEPTED_TRACEPARENT),
-        version=_given(envelope.aggregateversion),
+        version=version_of(envelope),
     )
+
+
+def version_of(envelope: Envelope) -> int | None:
+    """Return the version of the state in an envelope as one number that can be compared, if there is one."""
+    version = _given(envelope.aggregateversion)
+    return None if version is None else versions.joined(_given(envelope.aggregateepoch) or 0, version)
 
 
 def single(envelope: Received) -> bytes:
     """Return one event of a batch as the body of a message of its own."""
     return _encoder.encode(envelope)
-
-
-def _envelope(outgoing: Outgoing, now: datetime) -> Envelope:
-    ids = _ids(outgoing.cause)
-    return Envelope(
-        specversion="1.0",
-        id=uuid7(),
-        source=outgoing.data.source,
-        type=outgoing.data.type,
-        subject=outgoing.data.subject,
-        time=now,
-        dataschema=f"/contracts/{outgoing.data.type}",
-        data=outgoing.data,
-        correlationid=ids.correlation_id,
-        causationid=ids.causation_id or UNSET,
-        traceparent=ids.traceparent or UNSET,
-        aggregateversion=UNSET if outgoing.version is None else outgoing.version,
-    )
 
 
 def _ids(cause: Event | None) -> correlation.Correlation:

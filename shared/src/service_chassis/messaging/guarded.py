@@ -20,9 +20,9 @@ class GuardedBroker:
         self._broker = broker
         self.breaker = Breaker("broker", rules.at_most(PAUSE), counts=_is_outage, now=now)
 
-    def declare(self, topology: Topology) -> None:
+    def declare(self, topology: Topology) -> frozenset[str]:
         with self._attempt():
-            self._broker.declare(topology)
+            return self._broker.declare(topology)
 
     def publish(self, messages: Sequence[Message], timeout: float = 10) -> list[Outcome]:
         with self._attempt():

@@ -30,6 +30,7 @@ NOT_FOUND = 404
 CLOSED = "The connection was closed."
 FOREIGN = (AMQPError, AMQPConnectorException, OSError)
 """What the library raises when something is wrong with the broker or on the way to it."""
+NOT_FOUND = 404
 NAMESPACE_EXPIRES = 30 * 60 * 1000
 """Milliseconds after which an unused queue with a namespace goes, because its test was killed."""
 
@@ -47,14 +48,16 @@ class RabbitMQ:
         self._publishing = threading.Lock()
         self._publisher = Publisher(partial(_Link, self._parameters), self._send)
 
-    def declare(self, topology: Topology) -> None:
+    def declare(self, topology: Topology) -> frozenset[str]:
         with _translated(), _blocking(self._parameters) as channel:
+            new = frozenset(queue.name for queue in topology.queues if not _exists(channel, self._name(queue.name)))
             for exchange in topology.exchanges:
                 _declare_exchange(channel.connection, self._name(exchange.name), exchange.kind)
             for queue in topology.queues:
                 channel.queue_declare(self._name(queue.name), durable=True, arguments=self._arguments(queue))
             for binding in topology.bindings:
                 channel.queue_bind(self._name(binding.queue), self._name(binding.exchange), binding.key)
+        return new
 
     def unbind(self, exchange: str, queue: str, key: str) -> None:
         """Remove a binding that the topology no longer has."""
@@ -231,6 +234,19 @@ def _declare_exchange(connection: Any, name: str, kind: str) -> None:
             raise
         with connection.channel() as channel:
             channel.exchange_declare(name, exchange_type=kind, durable=True)
+
+
+def _exists(channel: Any, queue: str) -> bool:
+    """Say whether a queue is there; the broker ends the channel of whoever asks for one that is not."""
+    asking = channel.connection.channel()
+    try:
+        asking.queue_declare(queue, passive=True)
+    except ChannelClosedByBroker as error:
+        if error.reply_code != NOT_FOUND:
+            raise
+        return False
+    asking.close()
+    return True
 
 
 def _parameters(url: str, name: str) -> pika.ConnectionParameters:

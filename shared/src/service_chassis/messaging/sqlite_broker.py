@@ -92,11 +92,13 @@ class SqliteBroker:
             metadata.create_all(session.connection())
             _add_correlation_ids(session)
 
-    def declare(self, topology: Topology) -> None:
+    def declare(self, topology: Topology) -> frozenset[str]:
         with self._writing() as session:
-            insert_new(session, queues, {"name": [queue.name for queue in topology.queues]}, queues.c.name)
+            names = [queue.name for queue in topology.queues]
+            new = insert_new(session, queues, {"name": names}, queues.c.name)
             routes = {name: [getattr(b, name) for b in topology.bindings] for name in ("exchange", "queue", "key")}
             insert_new(session, bindings, routes, bindings.c.queue)
+        return frozenset(new)
 
     def unbind(self, exchange: str, queue: str, key: str) -> None:
         """Remove a binding that the topology no longer has."""

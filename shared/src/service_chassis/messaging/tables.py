@@ -102,3 +102,23 @@ idempotency_keys = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Index("idempotency_keys_created", "created_at"),
 )
+
+projections = Table(
+    "projections",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("cursor", Text, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+)
+"""How far the snapshot of each projection is; without a row there is none yet, and one is due."""
+
+epochs = Table(
+    "epochs",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("begun_at", UtcDateTime, nullable=False),
+)
+"""Each restoration of this database, after which its versions count anew."""

@@ -122,9 +122,9 @@ def broker_url(
     declared: list[Topology] = []
     declare = RabbitMQ.declare
 
-    def declare_and_remember(broker: RabbitMQ, topology: Topology) -> None:
+    def declare_and_remember(broker: RabbitMQ, topology: Topology) -> frozenset[str]:
         declared.append(topology)
-        declare(broker, topology)
+        return declare(broker, topology)
 
     monkeypatch.setattr(RabbitMQ, "declare", declare_and_remember)
     url = f"{servers.rabbitmq.url}?namespace=test-{secrets.token_hex(6)}"

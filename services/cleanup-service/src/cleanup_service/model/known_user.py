@@ -7,12 +7,14 @@ from sqlalchemy import Index, Text, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from cleanup_service.model.tables import Entity
-from service_chassis.database import UtcDateTime
+from service_chassis.database import UtcDateTime, Version
 
 UNKNOWN = "unknown"
 """Status of a user of whom activity was heard before anything else; such a user is in no plan."""
 ACTIVE = "active"
 PURGED = "purged"
+GONE = "gone"
+"""Status of a user whom user-service does not know, since it was restored to an earlier instant."""
 
 
 class KnownUser(Entity):
@@ -30,7 +32,12 @@ class KnownUser(Entity):
     role: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(Text)
     last_activity_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    version: Mapped[int] = mapped_column()
+    version: Mapped[int] = mapped_column(Version)
+
+
+USERS = "users"
+"""The name of users' snapshots at their owner."""
+HELD = KnownUser.status != GONE
 
 
 class Watermark(Entity):

@@ -1,19 +1,20 @@
 """The projection of users: written by events in any order, read by plans.
 
 Every write says under which condition it applies, so that the same events in another order, or twice, end in the same
-rows: a state applies if its version is newer, activity moves forward only, and a purged user stays purged.
+rows: a state applies if its version is newer, activity moves forward only, and a purged user stays purged until its
+owner, restored to an earlier instant, says otherwise in a later epoch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Table, case, func, select
+from sqlalchemy import Table, case, func, select, update
 from sqlalchemy.orm import Session
 
-from cleanup_service.model.known_user import ACTIVE, PURGED, UNKNOWN, KnownUser, Watermark
-from service_chassis.database.statements import insert_many, upsert
+from cleanup_service.model.known_user import ACTIVE, GONE, PURGED, UNKNOWN, KnownUser, Watermark
+from service_chassis.database.statements import among, insert_many, upsert
 
 
 class KnownUserRepository:
@@ -43,8 +44,17 @@ class KnownUserRepository:
         """Leave nothing of a user but the fact that it is gone."""
         row = {"user_id": user_id, "role": "user", "status": PURGED, "last_activity_at": at, "version": version}
         insert = upsert(self._session, cast("Table", KnownUser.__table__))
-        update = {key: value for key, value in row.items() if key != "user_id"}
-        self._session.execute(insert.values(row).on_conflict_do_update(index_elements=["user_id"], set_=update))
+        tombstone = {key: value for key, value in row.items() if key != "user_id"}
+        newer = insert.excluded.version > KnownUser.version
+        self._session.execute(
+            insert.values(row).on_conflict_do_update(index_elements=["user_id"], set_=tombstone, where=newer)
+        )
+
+    def lose(self, ids: Collection[UUID], version: int) -> None:
+        """Leave tombstones of users whom their owner does not know."""
+        newer = case((KnownUser.version < version, version), else_=KnownUser.version)
+        lost = update(KnownUser).where(among(self._session, KnownUser.user_id, ids))
+        self._session.execute(lost.values(status=GONE, version=newer).execution_options(synchronize_session=False))
 
     def active_count(self) -> int:
         return self._session.scalar(select(func.count()).where(KnownUser.status == ACTIVE)) or 0
@@ -70,19 +80,21 @@ class KnownUserRepository:
 
 
 def _keep_newer(insert: Any) -> Any:
-    """Let a row that is there already take over what is newer, and a purged user nothing."""
+    """Let a row that is there already take over what is newer, and who is no more no activity."""
     excluded = insert.excluded
     newer = excluded.version > KnownUser.version
-    later = excluded.last_activity_at > KnownUser.last_activity_at
+    no_more = (KnownUser.status == PURGED) | (KnownUser.status == GONE)
+    later = ~no_more & (excluded.last_activity_at > KnownUser.last_activity_at)
+    back = no_more & newer
     return insert.on_conflict_do_update(
         index_elements=["user_id"],
         set_={
             "role": case((newer, excluded.role), else_=KnownUser.role),
             "status": case((newer, excluded.status), else_=KnownUser.status),
             "version": case((newer, excluded.version), else_=KnownUser.version),
-            "last_activity_at": case((later, excluded.last_activity_at), else_=KnownUser.last_activity_at),
+            "last_activity_at": case((later | back, excluded.last_activity_at), else_=KnownUser.last_activity_at),
         },
-        where=(KnownUser.status != PURGED) & (newer | later),
+        where=newer | later,
     )
 
 

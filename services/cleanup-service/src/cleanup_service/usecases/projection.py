@@ -1,6 +1,6 @@
 """What is learnt from user-service's events."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -26,6 +26,11 @@ def learn_activity(uow: UnitOfWork, events: Iterable[Event]) -> None:
 def forget(uow: UnitOfWork, event: Event) -> None:
     """Leave a tombstone of a purged user."""
     uow.known_users.purge(event.data.user_id, event.version or 0, event.data.purged_at)
+
+
+def lose(uow: UnitOfWork, ids: Collection[UUID], version: int) -> None:
+    """Leave tombstones of users whom user-service does not know any more."""
+    uow.known_users.lose(ids, version)
 
 
 def advance_watermark(uow: UnitOfWork, events: Iterable[Event]) -> None:

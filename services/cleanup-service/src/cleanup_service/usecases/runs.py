@@ -9,10 +9,12 @@ from uuid import UUID
 
 from cleanup_service.messaging import publications
 from cleanup_service.model.errors import NotAwaitingApproval
+from cleanup_service.model.known_user import USERS
 from cleanup_service.model.policy import Policy
 from cleanup_service.model.run import Run, RunStatus, Trigger, tally
 from cleanup_service.persistence.unit_of_work import UnitOfWork
 from service_chassis import correlation
+from service_chassis.snapshots import progress
 
 ASK_AT_ONCE = 1_000
 """Members asked about in one transaction."""
@@ -87,9 +89,9 @@ def advance(uow: UnitOfWork, policy: Policy) -> bool:
 
 
 def _plan(uow: UnitOfWork, run: Run, policy: Policy) -> bool:
-    """Fix who is in the run, once the projection is known to hold everything from before the run's start."""
+    """Fix who is in the run, once the projection is whole and holds everything from before the run's start."""
     watermark = uow.known_users.watermark()
-    if watermark is None or watermark <= run.started_at:
+    if progress.unfinished(uow.session, [USERS]) or watermark is None or watermark <= run.started_at:
         if uow.now - run.started_at > WATERMARK_WITHIN:
             _fail(uow, run, "no_watermark")
         return False

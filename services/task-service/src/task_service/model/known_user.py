@@ -6,11 +6,13 @@ from uuid import UUID
 from sqlalchemy import Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service_chassis.database import UtcDateTime
+from service_chassis.database import UtcDateTime, Version
 from task_service.model.tables import Entity
 
 ACTIVE = "active"
 PURGED = "purged"
+GONE = "gone"
+"""Status of a user whom user-service does not know, since it was restored to an earlier instant."""
 MANAGING_ROLES = ("manager", "admin")
 LIABLE_ROLE = "user"
 """The only role for which missed tasks have a consequence."""
@@ -23,8 +25,13 @@ class KnownUser(Entity):
     role: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(Text)
     reactivated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    version: Mapped[int] = mapped_column()
+    version: Mapped[int] = mapped_column(Version)
     name: Mapped[str | None] = mapped_column(Text)
     username: Mapped[str | None] = mapped_column(Text)
-    named_version: Mapped[int] = mapped_column(server_default="0")
+    named_version: Mapped[int] = mapped_column(Version, server_default="0")
     """The version of the user that the names are of; most states come without."""
+
+
+USERS = "users"
+"""The name of users' snapshots at their owner."""
+HELD = KnownUser.status != GONE

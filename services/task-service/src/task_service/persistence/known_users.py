@@ -1,6 +1,7 @@
 """The projection of users: written by events in any order, and by what user-service answers when it is asked.
 
-A state applies if its version is newer, and a purged user stays purged.
+A state applies if its version is newer, so a purged user stays purged, until its owner, restored to an earlier instant,
+says otherwise in a later epoch.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -8,11 +9,11 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import Select, Table, case, select
+from sqlalchemy import Select, Table, case, select, update
 from sqlalchemy.orm import Session
 
 from service_chassis.database.statements import among, insert_many, upsert
-from task_service.model.known_user import ACTIVE, PURGED, KnownUser
+from task_service.model.known_user import ACTIVE, GONE, PURGED, KnownUser
 
 STATE = ("role", "status", "reactivated_at", "version")
 NAMES = ("name", "username", "named_version")
@@ -50,8 +51,20 @@ class KnownUserRepository:
         gone = {"role": "user", "status": PURGED, "reactivated_at": None, "name": None, "username": None}
         row = {"user_id": user_id, **gone, "version": version, "named_version": version}
         insert = upsert(self._session, cast("Table", KnownUser.__table__))
-        update = {key: value for key, value in row.items() if key != "user_id"}
-        self._session.execute(insert.values(row).on_conflict_do_update(index_elements=["user_id"], set_=update))
+        tombstone = {key: value for key, value in row.items() if key != "user_id"}
+        newer = insert.excluded.version > KnownUser.version
+        self._session.execute(
+            insert.values(row).on_conflict_do_update(index_elements=["user_id"], set_=tombstone, where=newer)
+        )
+
+    def lose(self, ids: Collection[UUID], version: int) -> None:
+        """Leave tombstones of users whom their owner does not know."""
+        newer = case((KnownUser.version < version, version), else_=KnownUser.version)
+        lost = update(KnownUser).where(among(self._session, KnownUser.user_id, ids))
+        nameless = {"name": None, "username": None, "named_version": newer}
+        self._session.execute(
+            lost.values(status=GONE, version=newer, **nameless).execution_options(synchronize_session=False)
+        )
 
     def names(self, ids: Collection[UUID]) -> Mapping[UUID, Names]:
         """Return how these users are called, of those whose names are known."""
@@ -95,5 +108,5 @@ def _keep_newer(insert: Any) -> Any:
     return insert.on_conflict_do_update(
         index_elements=["user_id"],
         set_=state | names,
-        where=(known.status != PURGED) & (is_newer | is_named_newer),
+        where=is_newer | is_named_newer,
     )

@@ -1,7 +1,8 @@
 """What is learnt from user-service's events."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
+from uuid import UUID
 
 from service_chassis.messaging.envelope import Event
 from task_service.persistence.unit_of_work import UnitOfWork
@@ -20,6 +21,12 @@ def forget(uow: UnitOfWork, event: Event) -> None:
     """Leave a tombstone of a purged user, whose id in tasks and history leads to nobody from then on."""
     uow.known_users.purge(event.data.user_id, event.version or 0)
     uow.alerts.follow_assignees([event.data.user_id], uow.now)
+
+
+def lose(uow: UnitOfWork, ids: Collection[UUID], version: int) -> None:
+    """Leave tombstones of users whom user-service does not know any more."""
+    uow.known_users.lose(ids, version)
+    uow.alerts.follow_assignees(sorted(ids), uow.now)
 
 
 def _state(event: Event) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from service_chassis.messaging.envelope import Event, Outgoing
 from user_service.model.account import Account
 from user_service.model.membership import AccountRole, Membership
 from user_service.model.notification import Channel, Notification
-from user_service.model.user import Reason, Signal, Status, User
+from user_service.model.user import Reason, Signal, Status
 
 
 def user_registered(user: Any) -> Outgoing:
@@ -61,11 +61,11 @@ def watermark(as_of: datetime) -> Outgoing:
     return Outgoing(contracts.UserWatermark(as_of=as_of))
 
 
-def user_updated(user: User) -> Outgoing:
+def user_updated(user: Any) -> Outgoing:
     return Outgoing(contracts.UserUpdated(**_state(user), **_names(user)), version=user.version)
 
 
-def user_purged(user: User, at: datetime, run_id: UUID | None = None) -> Outgoing:
+def user_purged(user: Any, at: datetime, run_id: UUID | None = None) -> Outgoing:
     return Outgoing(contracts.UserPurged(user_id=user.id, purged_at=at, run_id=run_id), version=user.version)
 
 
@@ -73,11 +73,11 @@ def account_created(account: Account) -> Outgoing:
     return Outgoing(contracts.AccountCreated(**_account(account)), version=account.version)
 
 
-def account_updated(account: Account) -> Outgoing:
+def account_updated(account: Any) -> Outgoing:
     return Outgoing(contracts.AccountUpdated(**_account(account)), version=account.version)
 
 
-def account_deleted(account: Account, at: datetime) -> Outgoing:
+def account_deleted(account: Any, at: datetime) -> Outgoing:
     return Outgoing(contracts.AccountDeleted(account_id=account.id, deleted_at=at), version=account.version)
 
 
@@ -116,7 +116,7 @@ def notification_ready(
     return Outgoing(event)
 
 
-def _account(account: Account) -> dict[str, Any]:
+def _account(account: Any) -> dict[str, Any]:
     return {
         "account_id": account.id,
         "name": account.name,

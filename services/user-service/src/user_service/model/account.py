@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service_chassis.database import UtcDateTime
+from service_chassis.database import UtcDateTime, Version
 from service_chassis.messaging.tables import Sequence
 from service_chassis.sealing import Seal
 from user_service.model.tables import Entity
@@ -36,10 +36,10 @@ class Account(Entity):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    version: Mapped[int] = mapped_column(default=1)
+    version: Mapped[int] = mapped_column(Version, default=1)
 
     @classmethod
-    def create(cls, name: str, website: str | None, seal: Seal, *, at: datetime) -> Self:
+    def create(cls, name: str, website: str | None, seal: Seal, *, version: int, at: datetime) -> Self:
         token = uuid4()
         return cls(
             name=name,
@@ -48,7 +48,7 @@ class Account(Entity):
             token_hash=hash_of(token),
             created_at=at,
             updated_at=at,
-            version=1,
+            version=version,
         )
 
     def token(self, seal: Seal) -> UUID:

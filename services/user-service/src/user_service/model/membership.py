@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service_chassis.database import UtcDateTime
+from service_chassis.database import UtcDateTime, Version
 from service_chassis.messaging.tables import Sequence
 from user_service.model.tables import Entity
 
@@ -62,13 +62,20 @@ class Membership(Entity):
     granted_at: Mapped[datetime] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     consented_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    version: Mapped[int] = mapped_column(default=1)
+    version: Mapped[int] = mapped_column(Version, default=1)
 
     @classmethod
-    def grant(cls, account_id: int, user_id: UUID, role: AccountRole, *, consented: bool, at: datetime) -> Self:
+    def grant(
+        cls, account_id: int, user_id: UUID, role: AccountRole, *, consented: bool, version: int, at: datetime
+    ) -> Self:
         consented_at = at if consented else None
         return cls(
-            account_id=account_id, user_id=user_id, role=role, granted_at=at, consented_at=consented_at, version=1
+            account_id=account_id,
+            user_id=user_id,
+            role=role,
+            granted_at=at,
+            consented_at=consented_at,
+            version=version,
         )
 
     @property

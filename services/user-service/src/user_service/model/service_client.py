@@ -21,13 +21,18 @@ class Scope(StrEnum):
 
     LOOK_UP_STATES = "users.states"
     """Role, status and version of users by id, and nothing personal."""
+    READ_SNAPSHOTS = "snapshots.read"
+    """Everything that events tell of users and accounts, for services that hold projections."""
     READ_USERS = "users.read"
     LOOK_UP_ACCOUNTS = "accounts.lookup"
     NOTIFY = "notifications.send"
     REPORT_DELIVERIES = "notifications.report"
 
 
-OWN_SERVICES: dict[str, frozenset[Scope]] = {"task-service": frozenset({Scope.LOOK_UP_STATES})}
+OWN_SERVICES: dict[str, frozenset[Scope]] = {
+    "cleanup-service": frozenset({Scope.READ_SNAPSHOTS}),
+    "task-service": frozenset({Scope.LOOK_UP_STATES, Scope.READ_SNAPSHOTS}),
+}
 """What Steward's own services need; nobody has to say so."""
 
 

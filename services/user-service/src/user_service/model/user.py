@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Index, Text, Uuid, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service_chassis.database import UtcDateTime
+from service_chassis.database import UtcDateTime, Version
 from service_chassis.ids import uuid7
 from service_chassis.messaging.tables import Sequence
 from user_service.model.errors import (
@@ -105,7 +105,8 @@ class User(Entity):
     """Rises when no device is to count as known any more."""
     is_unproven: Mapped[bool] = mapped_column(server_default=false())
     """Whether the address is only claimed, by somebody who registered with it and has never proven to read its mail."""
-    version: Mapped[int] = mapped_column(default=1)
+    purged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(Version, default=1)
 
     @classmethod
     def register(
@@ -192,6 +193,7 @@ class User(Entity):
         self.name = ""
         self.username = self.password_hash = self.push_token = None
         self.deactivated_at = self.deactivated_at or at
+        self.purged_at = at
         self.status = Status.PURGED
         self.version += 1
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from service_chassis import correlation
 from service_chassis.ids import uuid7
 from service_chassis.sealing import Seal
+from service_chassis.snapshots import epochs
 from service_chassis.unit_of_work import UnitOfWork as ChassisUnitOfWork
 from user_service.model.history import AccountHistoryEntry, HistoryEntry
 from user_service.model.user import User
@@ -46,6 +47,11 @@ class UnitOfWork(ChassisUnitOfWork):
     def correlation_id(self) -> str | None:
         """What the work in hand is part of."""
         return _correlation_id()
+
+    @cached_property
+    def first_version(self) -> int:
+        """The version of an aggregate that comes into being now, whose id may have been another's before."""
+        return epochs.first_version(self.session)
 
     @cached_property
     def users(self) -> UserRepository:

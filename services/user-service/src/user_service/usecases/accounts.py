@@ -56,10 +56,14 @@ def create(uow: UnitOfWork, actor: Actor, name: str, website: str | None) -> Acc
 
 def open_for(uow: UnitOfWork, user_id: UUID, name: str, website: str | None, *, by: str) -> Account:
     """Add an account with a user as its Admin, and tell of both."""
-    account = uow.accounts.add(Account.create(name.strip(), website, uow.seals.accounts, at=uow.now))
+    account = uow.accounts.add(
+        Account.create(name.strip(), website, uow.seals.accounts, version=uow.first_version, at=uow.now)
+    )
     uow.record_of_account(by, "account_created", account.id)
     uow.publish(publications.account_created(account))
-    owner = Membership.grant(account.id, user_id, AccountRole.ADMIN, consented=True, at=uow.now)
+    owner = Membership.grant(
+        account.id, user_id, AccountRole.ADMIN, consented=True, version=uow.first_version, at=uow.now
+    )
     membership = uow.accounts.add_member(owner)
     uow.record_of_account(by, "member_added", account.id, str(user_id))
     uow.publish(publications.membership_granted(membership))

@@ -105,7 +105,7 @@ def _granted(
 ) -> Membership:
     membership = uow.accounts.membership(account_id, user_id)
     if membership is None:
-        new = Membership.grant(account_id, user_id, role, consented=consented, at=uow.now)
+        new = Membership.grant(account_id, user_id, role, consented=consented, version=uow.first_version, at=uow.now)
         membership = uow.accounts.add_member(new)
     else:
         membership.grant_again(role, consented=consented, at=uow.now)

@@ -8,7 +8,7 @@ import pytest
 
 from service_chassis.messaging.broker import Broker, Delivery, Message, Outcome, Subscription
 from service_chassis.messaging.connect import connect
-from service_chassis.messaging.topology import Binding, Exchange, Queue, Topology, consuming
+from service_chassis.messaging.topology import Binding, Exchange, Queue, Topology, consuming, dead_queue
 from service_chassis.testing.waiting import wait_until
 
 EXCHANGE = "sample.events"
@@ -152,6 +152,18 @@ class RoutingConformance(BrokerSuite):
         broker.declare(SAMPLE)
 
         assert ids(taken(subscribe(), 1)) == ["message-1"]
+
+    def test_declaring_tells_which_queues_were_not_there(self, broker: Broker) -> None:
+        assert broker.declare(SAMPLE) == {QUEUE, dead_queue(QUEUE)}
+        assert broker.declare(SAMPLE) == frozenset()
+
+        assert broker.declare(SAMPLE + bound(KEY, queue="other-service.events")) == {"other-service.events"}
+
+    def test_a_queue_that_was_deleted_is_told_to_be_new_again(self, broker: Broker) -> None:
+        broker.declare(SAMPLE)
+        broker.delete(Topology(queues=(Queue(QUEUE),)))  # type: ignore[attr-defined]  # Both adapters have it.
+
+        assert broker.declare(SAMPLE) == {QUEUE}
 
     def test_a_binding_counts_from_the_moment_it_is_declared_by_whomever(self, broker: Broker, broker_url: str) -> None:
         broker.declare(Topology(exchanges=(Exchange(EXCHANGE),)))
