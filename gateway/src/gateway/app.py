@@ -17,7 +17,7 @@ from gateway.health import Health
 from gateway.identity import Identity
 from gateway.opaque import Exchange
 from gateway.openapi import Description
-from gateway.operations import Operations
+from gateway.operations import Operations, Sources
 from gateway.proxies import Proxies
 from gateway.routes import USER
 from gateway.routing import RouteTable, Target
@@ -86,7 +86,9 @@ class _Running:
 def _operations(parts: Parts, session: aiohttp.ClientSession) -> Operations:
     upstreams = tuple(parts.upstreams.values())
     health = Health(upstreams, session, parts.identity)
-    return Operations(parts.flow, parts.identity, parts.registry, health, Description(upstreams, session, parts.table))
+    description = Description(upstreams, session, parts.table)
+    operators = parts.settings.operators
+    return Operations(Sources(parts.flow, parts.identity, parts.registry, health, description, operators))
 
 
 class Edge:

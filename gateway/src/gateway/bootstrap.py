@@ -49,6 +49,8 @@ def bootstrap(env: Mapping[str, str], registry: CollectorRegistry, stop: threadi
     """Put the gateway together; once `stop` is set it says that it is about to end. Raises SettingsError."""
     settings = Settings.read(env)
     log = make_log("gateway", level=settings.log_level, form=settings.log_format)
+    if settings.unread:
+        log.warning("settings_not_read", names=list(settings.unread))
     metrics, of_upstreams = Metrics(registry, "gateway"), UpstreamMetrics(registry)
     identity = Identity(settings)
     of_upstreams.watch_feed(lambda: identity.revocations.age)

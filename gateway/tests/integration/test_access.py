@@ -226,7 +226,7 @@ def test_with_a_shared_secret_tokens_are_verified_without_any_key_being_fetched(
 def test_a_user_id_is_known_from_the_token_alone(gateway: RunningGateway, users: UserService, token: str) -> None:
     forged = (
         "X-User-Id: 1\r\nX_User_Id: 1\r\nX.User.Id: 1\r\nx-USER-id: 2\r\nX-User-Role: admin\r\nX_User_Role: admin\r\n"
-        "X-Account-Id: 5\r\nX-Forwarded-User: root\r\nRemote_User: root\r\nX-Forwarded-For: 10.0.0.1\r\n"
+        "X-Account-Id: 5\r\nX-Gateway-Secret: guessed\r\nX-Forwarded-User: root\r\nRemote_User: root\r\nX-Forwarded-For: 10.0.0.1\r\n"
         "X_Forwarded_For: 10.0.0.1\r\nX-Correlation-ID: mine\r\nConnection: X-Custom, keep-alive\r\nX-Custom: 1\r\n"
     )
 
@@ -242,6 +242,7 @@ def test_a_user_id_is_known_from_the_token_alone(gateway: RunningGateway, users:
     assert [name for name, _ in seen.headers].count("X-Forwarded-For") == 1
     assert seen.header("X-Forwarded-Host") == "steward.test"
     assert seen.header("X-Forwarded-Proto") == "http"
+    assert [value for name, value in seen.headers if name == "X-Gateway-Secret"] == ["demo-gateway-secret"]
     assert seen.header("X-Correlation-ID") == "mine"
 
 

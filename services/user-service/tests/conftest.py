@@ -14,6 +14,7 @@ from sqlalchemy import insert
 import user_service
 from event_contracts import Contract, NotificationReady, by_type
 from service_chassis.clock import ManualClock
+from service_chassis.gateway_word import DEMO_SECRET, HEADER
 from service_chassis.messaging import failures, outbox
 from service_chassis.messaging.broker import Delivery
 from service_chassis.messaging.envelope import Event, decoded, received
@@ -74,10 +75,12 @@ def service(env: dict[str, str], clock: ManualClock, signing_key: dict[str, Any]
 
 @pytest.fixture
 def new_web(service: Service) -> Callable[[], FlaskClient]:
-    """Starts another web process, as far as a process is its memory."""
+    """Starts another web process, as far as a process is its memory; calls come by the gateway."""
 
     def new_web() -> FlaskClient:
-        return service.make_web().test_client()
+        client = service.make_web().test_client()
+        client.environ_base[f"HTTP_{HEADER.upper().replace('-', '_')}"] = DEMO_SECRET
+        return client
 
     return new_web
 

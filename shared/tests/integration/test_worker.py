@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from service_chassis import loop as loop_module
+from service_chassis.breaker import BreakerRules
 from service_chassis.messaging import failures
 from service_chassis.messaging.connect import connect
 from service_chassis.messaging.envelope import Event
@@ -48,6 +49,9 @@ def run_job(worker: Worker, name: str) -> None:
     (job,) = [job for job in worker.scheduler._jobs if job.name == name]
     while job.run():
         pass
+
+
+SOON = BreakerRules(open_for=timedelta(seconds=0.1))
 
 
 class TestAWorker:
@@ -256,7 +260,7 @@ class TestAWorker:
             backbone.broker = connect(proxy.url, name="distant")
             proxy.cut()
             backbone.publish(Deposited("anna"))
-            with at_work(backbone.worker(on(Deposited, apply))):
+            with at_work(backbone.worker(on(Deposited, apply), breaker=SOON)):
                 wait_until(lambda: len(backbone.lines("loop_paused")) > 1)
                 proxy.restore()
                 wait_until(lambda: backbone.effects() == ["anna"])

@@ -51,6 +51,7 @@ def bootstrap(
         make_worker=lambda: _worker(settings, units, metrics, log, stop),
         parts=parts,
         runtime=runtime,
+        unread_settings=settings.unread,
     )
 
 

@@ -86,6 +86,7 @@ def bootstrap(
         ),
         parts=parts,
         runtime=runtime,
+        unread_settings=settings.unread,
     )
 
 

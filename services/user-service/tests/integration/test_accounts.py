@@ -31,6 +31,7 @@ from service_chassis.testing.plugin import only_sqlite
 from user_service.model.account import Account, hash_of
 from user_service.model.actor import Actor
 from user_service.model.errors import AccountNotFound
+from user_service.model.service_client import Scope
 from user_service.model.user import Role, User
 from user_service.usecases import members, service_clients
 
@@ -466,7 +467,7 @@ def test_the_role_on_the_platform_gives_no_right_in_an_account(
 @pytest.fixture
 def as_service(service: Service, web: FlaskClient) -> FlaskClient:
     with service.units.write() as uow:
-        secret = service_clients.create(uow, "delivery-service").plain
+        secret = service_clients.create(uow, "delivery-service", [Scope.LOOK_UP_ACCOUNTS, Scope.READ_USERS]).plain
     body = {"client_id": "delivery-service", "client_secret": secret}
     token = data(web.post("/api/v1/auth/token", json=body))["access_token"]
     client: FlaskClient = web.application.test_client()

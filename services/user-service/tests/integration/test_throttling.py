@@ -133,14 +133,19 @@ def test_an_ipv6_network_is_one_address(web: FlaskClient) -> None:
 
 @only_sqlite
 def test_only_the_gateway_is_believed_where_a_request_comes_from(web: FlaskClient) -> None:
-    web.environ_base["REMOTE_ADDR"] = "203.0.113.50"
+    """Also on loopback, where anybody on the machine reaches the port."""
+    for peer, shown in (("127.0.0.1", None), ("::1", "guessed"), ("203.0.113.50", "")):
+        stranger = web.application.test_client()
+        stranger.environ_base["REMOTE_ADDR"] = peer
+        if shown is not None:
+            stranger.environ_base["HTTP_X_GATEWAY_SECRET"] = shown
 
-    statuses = [
-        login(web, f"user{number}@example.com", "wrong", address=f"198.51.100.{number}").status_code
-        for number in range(ADDRESS.free + 1)
-    ]
+        statuses = [
+            login(stranger, f"user{number}@example.com", "wrong", address=f"198.51.100.{number}").status_code
+            for number in range(ADDRESS.free + 1)
+        ]
 
-    assert statuses[-1] == 429
+        assert (statuses[0], statuses[-1]) == (401, 429)
 
 
 def test_on_a_device_one_has_signed_in_from_the_failures_of_others_do_not_count(

@@ -31,14 +31,21 @@ def _priority(**options: Any) -> fields.String:
     return fields.String(validate=validate.OneOf([priority.value for priority in Priority]), **options)
 
 
-class TaskView(Schema):
+class Assigned(Schema):
+    """Who has to do a task, and how they are called."""
+
+    assignee_id = fields.UUID(required=True)
+    assignee_username = fields.String(required=True, allow_none=True)
+    assignee_name = fields.String(required=True, allow_none=True, metadata={"description": "Null until it is known."})
+
+
+class TaskView(Assigned):
     id = fields.UUID(required=True)
     title = fields.String(required=True)
     description = fields.String(required=True)
     status = fields.String(required=True)
     priority = fields.String(required=True)
     deadline = fields.DateTime(required=True)
-    assignee_id = fields.UUID(required=True)
     creator_id = fields.UUID(required=True)
     version = fields.Integer(required=True)
     excused = fields.Boolean(required=True)
@@ -184,7 +191,7 @@ class AlertQuery(PageQuery):
         return paging_of(data), chosen
 
 
-class AlertView(Schema):
+class AlertView(Assigned):
     id = fields.Integer(required=True)
     kind = fields.String(required=True)
     raised_at = fields.DateTime(required=True)
@@ -192,8 +199,12 @@ class AlertView(Schema):
     task_id = fields.UUID(required=True)
     title = fields.String(required=True)
     deadline = fields.DateTime(required=True)
-    assignee_id = fields.UUID(required=True)
     creator_id = fields.UUID(required=True)
+    consequence_id = fields.UUID(
+        required=True,
+        allow_none=True,
+        metadata={"description": "What waits at `/tasks/consequences/{id}/approve` or `/reject`."},
+    )
 
 
 class ReadBody(Schema):

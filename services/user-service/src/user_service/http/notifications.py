@@ -7,7 +7,7 @@ from uuid import UUID
 
 from service_chassis.http import Blueprint, Page, Paging, allowed, caller
 from user_service.http import origin
-from user_service.http.dependencies import is_service, may_notify_others, may_report_deliveries, parts, uow
+from user_service.http.dependencies import may_notify_others, may_report_deliveries, parts, uow
 from user_service.http.notification_schemas import NotificationBody, NotificationQuery, NotificationView, ReportBody
 from user_service.model.errors import MayNotNotify, NotificationNotFound
 from user_service.model.notification import Channel, Notification, Report
@@ -70,7 +70,7 @@ def report_push(body: Mapping[str, Any]) -> Notification:
 
 def _attempt(wanted: Wanted) -> Attempt:
     """Return what a request is counted under; services are not slowed down."""
-    if is_service(caller()):
+    if caller().kind == "service":
         return UNLIMITED
     return parts().attempts.of_notification(wanted.user_id, origin.client(), by=caller().subject)
 

@@ -74,8 +74,8 @@ def register(body: Mapping[str, Any]) -> Any:
 def list_users(query: tuple[Paging, UserFilter, Order]) -> Page[User]:
     """List users.
 
-    Admins and services see all, managers those of role user. Everybody sees themselves, and who agreed to belong to
-    accounts of theirs.
+    Admins and services with the scope `users.read` see all, managers those of role user. Everybody sees themselves,
+    and who agreed to belong to accounts of theirs.
     """
     paging, chosen, order = query
     return uow().users.page(_visible(chosen), paging, order)
@@ -86,7 +86,8 @@ def list_users(query: tuple[Paging, UserFilter, Order]) -> Page[User]:
 def get_user(user_id: UUID) -> dict[str, Any]:
     """Return a user.
 
-    Admins and services find any, managers those of role user, without the push token; others find only themselves.
+    Admins and services with the scope `users.read` find any, managers those of role user, without the push token;
+    others find only themselves.
     """
     user = uow().users.get(user_id)
     if user.id == caller().subject or may_look_up_users(caller()):

@@ -200,7 +200,7 @@ class UserRepository:
 
     def states(self, ids: Collection[UUID]) -> list[dict[str, Any]]:
         """Return what other services' projections hold of each of these users that there is."""
-        state = select(User.id, User.role, User.status, User.version, User.reactivated_at)
+        state = select(User.id, User.role, User.status, User.version, User.reactivated_at, User.name, User.username)
         return [dict(row) for row in self._session.execute(state.where(among(self._session, User.id, ids))).mappings()]
 
     def existing_emails(self, emails: Collection[str]) -> set[str]:

@@ -5,8 +5,8 @@ from alembic import op
 
 from user_service.model.passwords import form_of
 
-revision = "user_0009"
-down_revision = "user_0008"
+revision = "user_0010"
+down_revision = "user_0009"
 
 HASHES = sa.text("SELECT password_hash FROM users WHERE password_hash IS NOT NULL").execution_options(yield_per=10_000)
 

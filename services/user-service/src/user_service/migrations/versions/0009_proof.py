@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "user_0008"
-down_revision = "user_0007"
+revision = "user_0009"
+down_revision = "user_0008"
 
 REGISTERED_THEMSELVES = sa.text(
     """

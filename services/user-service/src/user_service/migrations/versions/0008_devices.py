@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "user_0007"
-down_revision = "user_0006"
+revision = "user_0008"
+down_revision = "user_0007"
 
 
 def upgrade() -> None:
