@@ -501,3 +501,24 @@ def test_services_look_up_users_by_address(as_service: FlaskClient, as_anna: Fla
 def test_services_manage_no_account_and_read_no_token(as_service: FlaskClient, account: int) -> None:
     assert error(as_service.get(f"/api/v1/accounts/{account}")) == (404, "account_not_found")
     assert error(as_service.patch(f"/api/v1/accounts/{account}", json={"name": "Ours"})) == (404, "account_not_found")
+
+
+def test_answers_that_carry_tokens_are_kept_by_no_cache(
+    web: FlaskClient, as_anna: FlaskClient, anna: User, account: int
+) -> None:
+    """S 9."""
+    credentials = {"email": anna.email, "password": "correct horse"}
+    login = web.post("/api/v1/auth/login", json=credentials)
+    refresh = {"refresh_token": data(login)["refresh_token"]}
+    key = {"Idempotency-Key": "rotation-1"}
+    rotations = [as_anna.post(f"/api/v1/accounts/{account}/token/rotate", json={}, headers=key) for _ in range(2)]
+    answers = [
+        login,
+        web.post("/api/v1/auth/refresh", json=refresh),
+        web.post("/api/v1/auth/opaque-token", json=credentials),
+        as_anna.get(f"/api/v1/accounts/{account}"),
+        *rotations,
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 201, 200, 200, 200]
+    assert {answer.headers["Cache-Control"] for answer in answers} == {"no-store"}
