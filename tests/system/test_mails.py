@@ -48,6 +48,6 @@ def forgetful(system: Steward) -> str:
 
 
 def mail_to(system: Steward, email: str) -> dict[str, Any] | None:
-    mails = system.door.get("/demo/mail").data
+    mails = system.door.send("GET", "/demo/mail", headers={"Accept": "application/json"}).data
     found = [mail for mail in mails if mail["to"] == email and mail["subject"] == "Choose a new password"]
     return found[0] if found else None
