@@ -1,14 +1,20 @@
 """Mails to a real server that may refuse, be slow, or hang up; every mail arrives once, or its status says why not."""
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from event_contracts import NotificationDelivered, NotificationFailed
 from service_chassis.testing.plugin import only_sqlite
@@ -199,3 +205,53 @@ def test_starttls_that_is_insisted_on_and_not_offered_sends_nothing(
 
     assert office.mails == []
     assert post.outcome(mail_id) == ("pending", "mail_postponed", 1)
+
+
+def test_a_mail_reaches_a_server_that_takes_tls_and_a_password(
+    serve: Callable[..., str],
+    post_by: Callable[..., Any],
+    office: Office,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pem = certificate(tmp_path)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    given: list[tuple[bytes, bytes]] = []
+
+    def authenticator(_: SMTP, __: Session, ___: Envelope, ____: str, data: LoginPassword) -> AuthResult:
+        given.append((data.login, data.password))
+        return AuthResult(success=data.password == b"p@ss")
+
+    port = serve(tls_context=server, authenticator=authenticator, auth_required=True).rpartition(":")[2]
+    wrong = post_by(smtp_url=f"smtp+starttls://anna:wrong@localhost:{port}")
+    mail_id = wrong.takes()
+    wrong.sends()
+    assert wrong.outcome(mail_id) == ("pending", "mail_postponed", 1)
+
+    right = post_by(smtp_url=f"smtp+starttls://anna:p%40ss@localhost:{port}")
+    right.waits(10)
+
+    assert right.outcome(mail_id) == ("delivered", None, 2)
+    assert given[-1] == (b"anna", b"p@ss")
+    assert len(office.mails) == 1
+
+
+def certificate(folder: Path) -> Path:
+    """Return the file of a certificate of localhost and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / "localhost.pem"
+    plain = serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    pem.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
+    return pem

@@ -18,10 +18,10 @@ class SmtpServer:
     A password is never sent without TLS.
     """
 
-    def __init__(self, url: str, timeout: float, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, url: str, timeout: float) -> None:
         self._url = urlsplit(url)
         self._timeout = timeout
-        self._context = context or ssl.create_default_context()
+        self._context = ssl.create_default_context()
         self._connection: smtplib.SMTP | None = None
 
     def send(self, _: UUID, message: EmailMessage) -> None:
