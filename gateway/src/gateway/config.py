@@ -47,6 +47,7 @@ class Settings:
     redis_url: str | None
     cors_origins: frozenset[str]
     breaker: BreakerRules
+    demo: bool
     drain_grace: timedelta
     """How long new connections are still taken after SIGTERM, so that balancers see the readiness change."""
     log_level: str
@@ -84,6 +85,7 @@ class Settings:
                 reader.integer("GATEWAY_BREAKER_FAILURES", default=5, minimum=1),
                 reader.seconds("GATEWAY_BREAKER_SECONDS", default=60, minimum=0.1),
             ),
+            demo=reader.demo,
             drain_grace=_drain_grace(reader),
             log_level=reader.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),
             log_format=reader.choice("LOG_FORMAT", FORMATS, default="auto"),

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.routes import CLEANUP, DELIVERY, ROUTES, TASK, USER, Access, Route
+from gateway.routes import CLEANUP, DELIVERY, DEMO_ROUTES, ROUTES, TASK, USER, Access, Route
 from gateway.routing import InvalidPath, RouteTable, Target
 from service_chassis.aio import MethodNotAllowed
 from service_chassis.errors import NotFound
@@ -155,3 +155,13 @@ def test_a_method_nobody_offers_is_not_allowed(table: RouteTable, method: str) -
         find(table, "/api/v1/users", method)
 
     assert refused.value.allowed == {"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"}
+
+
+def test_mails_can_be_read_in_the_demo_alone(table: RouteTable) -> None:
+    with pytest.raises(NotFound):
+        find(table, "/demo/mail")
+
+    route = find(RouteTable(ROUTES + DEMO_ROUTES), "/demo/mail")
+    assert (route.service, route.access) == (DELIVERY, Access.PUBLIC)
+    with pytest.raises(MethodNotAllowed):
+        find(RouteTable(ROUTES + DEMO_ROUTES), "/demo/mail", "POST")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -89,3 +90,9 @@ def test_a_digest_for_somebody_nobody_knows_is_dropped(hear: Hear, published: Pu
     hear(contracts.AlertDigestDue)
 
     assert published(contracts.NotificationReady) == []
+
+
+@only_sqlite
+@pytest.mark.parametrize("contract", [contracts.NotificationDelivered, contracts.NotificationFailed])
+def test_the_outcome_of_a_notification_that_is_kept_no_longer_is_passed_over(hear: Hear, contract: Any) -> None:
+    hear(contract)

@@ -1,0 +1,8 @@
+from delivery_service.model import mail
+from delivery_service.model.tables import Entity
+from service_chassis.testing.conformance.migrations import MigrationsConformance
+
+
+class TestMigrations(MigrationsConformance):
+    base = Entity
+    mapped = (mail.Mail,)
