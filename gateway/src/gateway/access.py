@@ -8,6 +8,9 @@ from service_chassis.aio import LoopVerifier
 from service_chassis.errors import Unauthenticated
 from service_chassis.revocation import RevocationList, RevocationsStale, SessionEnded
 
+CALLER = web.RequestKey("caller", str)
+"""Who is signed in, once that is certain."""
+
 
 class Guard:
     def __init__(self, verifier: LoopVerifier, revocations: RevocationList, exchange: Exchange) -> None:
@@ -27,6 +30,7 @@ class Guard:
         principal = await self._verifier.verify(token)
         if self._revocations.is_revoked(principal):
             raise SessionEnded
+        request[CALLER] = str(principal.subject)
         matters = request.method not in SAFE or route.access is Access.ADMINISTRATIVE
         if matters and not self._revocations.fresh:
             raise RevocationsStale(retry_after=1)
