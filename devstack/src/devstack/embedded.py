@@ -61,6 +61,7 @@ class Embedded:
         env = dict(self._env)
         for name, bootstrap in BOOTSTRAPS.items():
             service = bootstrap.bootstrap(env, CollectorRegistry(), self._stop)
+            service.warn_of_unread_settings()
             service.migrate()
             self._services.append(service)
             env[f"{name}_SERVICE_URL"] = self._serve(service)

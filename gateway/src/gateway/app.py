@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry
 
 from gateway import headers
-from gateway.access import CALLER, Guard
+from gateway.access import Caller, Guard
 from gateway.callers import Callers
 from gateway.config import Settings
 from gateway.connections import connections
@@ -25,6 +25,7 @@ from gateway.routing import RouteTable, Target
 from gateway.throttle import Throttle, counted_as
 from gateway.upstream import Upstream
 from service_chassis.aio import ROUTE, SERVER, Flow, Observation
+from service_chassis.metrics import Metrics
 
 IDLE_CLIENT = 75.0
 """Seconds a client's connection may be idle, or its headers incomplete; balancers in front close theirs after 60."""
@@ -36,6 +37,7 @@ class Parts:
 
     settings: Settings
     registry: CollectorRegistry
+    metrics: Metrics
     observation: Observation
     flow: Flow
     identity: Identity
@@ -46,7 +48,8 @@ class Parts:
 def make_app(parts: Parts) -> web.Application:
     """Return the application, for one event loop."""
     cors = Cors(parts.settings.cors_origins)
-    throttle = Throttle(parts.settings.rate_limit, parts.settings.redis_url)
+    throttle = Throttle(parts.settings.rate_limit, parts.settings.redis_url, parts.settings.breaker)
+    parts.metrics.watch(throttle.breaker)
     proxies = Proxies(parts.settings.trusted_proxies)
     steps = (parts.observation, parts.flow, proxies, throttle, cors)
     app = web.Application(
@@ -105,9 +108,17 @@ class Edge:
         target = Target.parse(request.raw_path)
         route = self._table.find(request.method, target)
         request[ROUTE] = route.path
-        access_token = await self._guard.admit(request, route)
-        with self._callers.one_more(request.get(CALLER) or counted_as(request[ADDRESS])):
-            return await self._forwarder.forward(request, route, target, access_token)
+        caller = await self._guard.admit(request, route)
+        access_token = None if caller is None else caller.access_token
+        with self._callers.one_more(_counted(request, caller)):
+            response = await self._forwarder.forward(request, route, target, access_token)
+        if route.ends_session and caller is not None and response.status < 300:
+            self._guard.note_end(caller)
+        return response
+
+
+def _counted(request: web.Request, caller: Caller | None) -> str:
+    return counted_as(request[ADDRESS]) if caller is None else str(caller.principal.subject)
 
 
 async def _not_yet(_: web.Request) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from gateway.routes import CLEANUP, DELIVERY, TASK, USER
+from service_chassis.breaker import BreakerRules
 from service_chassis.gateway_word import gateway_secret
 from service_chassis.logs import FORMATS
 from service_chassis.settings import Environment, Network
@@ -45,12 +46,12 @@ class Settings:
     """From where metrics and the state of each service are seen; others hear one word."""
     redis_url: str | None
     cors_origins: frozenset[str]
-    breaker_failures: int
-    breaker_open: timedelta
+    breaker: BreakerRules
     drain_grace: timedelta
     """How long new connections are still taken after SIGTERM, so that balancers see the readiness change."""
     log_level: str
     log_format: str
+    unread: tuple[str, ...]
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Settings":
@@ -79,11 +80,14 @@ class Settings:
             ),
             redis_url=reader.optional("REDIS_URL"),
             cors_origins=frozenset(reader.words("CORS_ALLOWED_ORIGINS")),
-            breaker_failures=reader.integer("GATEWAY_BREAKER_FAILURES", default=5, minimum=1),
-            breaker_open=reader.seconds("GATEWAY_BREAKER_SECONDS", default=60, minimum=0.1),
+            breaker=BreakerRules(
+                reader.integer("GATEWAY_BREAKER_FAILURES", default=5, minimum=1),
+                reader.seconds("GATEWAY_BREAKER_SECONDS", default=60, minimum=0.1),
+            ),
             drain_grace=_drain_grace(reader),
             log_level=reader.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),
             log_format=reader.choice("LOG_FORMAT", FORMATS, default="auto"),
+            unread=reader.unread("GATEWAY_", "CORS_"),
         )
         reader.finish()
         return settings

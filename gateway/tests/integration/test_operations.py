@@ -122,7 +122,7 @@ def test_requests_and_what_became_of_them_are_measured(gateway: RunningGateway, 
     assert 'http_requests_total{method="GET",route="/api/v1/reports",status="401"} 1.0' in metrics
     assert 'http_requests_total{method="GET",route="unmatched",status="404"} 1.0' in metrics
     assert 'gateway_upstream_seconds_count{outcome="2xx",service="user-service"} 1.0' in metrics
-    assert 'gateway_breaker_state{service="cleanup-service"} 0.0' in metrics
+    assert 'breaker_state{breaker="cleanup-service"} 0.0' in metrics
     assert "gateway_revocations_age_seconds 0." in metrics or "gateway_revocations_age_seconds 1." in metrics
     assert "coffee" not in metrics
 
@@ -214,4 +214,4 @@ def test_two_gateways_in_one_process_do_not_see_each_other(start: Start, users: 
     assert one.get(PROFILE, token=token).status == 200
     assert other.get(PROFILE, token=token).error == "circuit_open"
     assert (one.ready, other.ready) == (True, False)
-    assert 'gateway_breaker_state{service="user-service"} 0.0' in one.get("/metrics").body.decode()
+    assert 'breaker_state{breaker="user-service"} 0.0' in one.get("/metrics").body.decode()

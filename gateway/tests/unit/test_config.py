@@ -4,6 +4,7 @@ import pytest
 
 from gateway.config import Settings
 from gateway.routes import CLEANUP, DELIVERY, USER
+from service_chassis.breaker import BreakerRules
 from service_chassis.settings import SettingsError
 from service_chassis.tokens.settings import DEMO_SECRET
 
@@ -15,7 +16,7 @@ def test_without_any_setting_the_services_of_this_machine_are_meant() -> None:
 
     assert set(settings.services) == {USER, CLEANUP}
     assert (settings.port, settings.token_algorithm, settings.body_limit) == (8000, "RS256", 1_048_576)
-    assert (settings.deadline, settings.breaker_open) == (timedelta(seconds=15), timedelta(seconds=60))
+    assert (settings.deadline, settings.breaker) == (timedelta(seconds=15), BreakerRules(5, timedelta(seconds=60)))
 
 
 def test_a_service_is_there_when_it_has_an_address() -> None:
@@ -72,3 +73,9 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
         Settings.read(wrong)
 
     assert len(refused.value.problems) == 4
+
+
+def test_what_is_set_in_vain_is_known_by_name() -> None:
+    """S1-09."""
+    assert Settings.read({"GATEWAY_RATE_LIMITS": "9", "PATH": "/bin"}).unread == ("GATEWAY_RATE_LIMITS",)
+    assert Settings.read({}).unread == ()

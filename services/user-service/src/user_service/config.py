@@ -15,6 +15,9 @@ DEMO_CLIENTS = {"task-service": "demo-task-service-client-secret"}
 LEAST_HASHING = 7_168 * 5
 """KiB of memory times passes over it: the least that OWASP holds to be enough for argon2id."""
 
+OWN = ("STEWARD_", "JWT_ACCESS_", "JWT_REFRESH_", "JWT_KEY_", "PASSWORD_MIN", "PASSWORD_RESET_", "ARGON2_")
+"""How the names of this service's settings begin, as far as nobody else's do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -40,6 +43,7 @@ class Settings:
     argon2_memory_kib: int
     argon2_passes: int
     watermark_interval: timedelta
+    unread: tuple[str, ...]
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Settings":
@@ -68,6 +72,7 @@ class Settings:
             argon2_memory_kib=reader.integer("ARGON2_MEMORY_KIB", default=19_456, minimum=8),
             argon2_passes=reader.integer("ARGON2_PASSES", default=2, minimum=1),
             watermark_interval=reader.seconds("USER_WATERMARK_SECONDS", default=10, minimum=0.1),
+            unread=reader.unread(*OWN),
         )
         weak = settings.password_minimum < 8
         reader.refuse_in_production("PASSWORD_MINIMUM", when=weak, because="passwords need at least 8 characters.")

@@ -149,8 +149,10 @@ class World:
         in_it: dict[str, Callable[[], dict[str, Any]]] = {
             "POST /api/v1/users": lambda: {"email": new},
             "PATCH /api/v1/users/{user_id}": lambda: {"email": new, "name": "Anna"},
+            "PUT /api/v1/users/{user_id}": lambda: {"email": new, "name": "Anna", "role": "user"},
             "POST /api/v1/accounts": lambda: {"name": "Ours"},
             f"PATCH {ACCOUNT}": lambda: {"name": "Ours"},
+            f"PUT {ACCOUNT}": lambda: {"name": "Ours"},
             f"POST {ACCOUNT}/members": lambda: {"user_id": str(self.other.id)},
             f"POST {ACCOUNT}/invitations": lambda: {"email": new},
             "POST /api/v1/accounts/invitations/accept": lambda: {

@@ -61,10 +61,10 @@ def test_a_service_asks_about_many_users_and_hears_of_those_there_are(
 
     found = about(as_service, anna.id, uuid7(), bert.id).get_json()
 
-    state = {"role": "user", "reactivated_at": None}
+    state = {"role": "user", "reactivated_at": None, "username": None}
     assert sorted(found, key=lambda user: str(user["status"])) == [
-        {"id": str(anna.id), "status": "active", "version": 1, **state},
-        {"id": str(bert.id), "status": "deactivated", "version": 2, **state},
+        {"id": str(anna.id), "status": "active", "version": 1, "name": anna.name, **state},
+        {"id": str(bert.id), "status": "deactivated", "version": 2, "name": bert.name, **state},
     ]
     assert about(as_service).get_json() == []
 

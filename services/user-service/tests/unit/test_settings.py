@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from service_chassis.breaker import BreakerRules
 from service_chassis.installation import data_folder
 from service_chassis.settings import SettingsError
 from service_chassis.tokens.settings import DEMO_SECRET
@@ -52,6 +53,13 @@ def test_a_web_has_four_processes_in_production() -> None:
     assert Settings.read({}).runtime.web_processes == 2
     assert Settings.read(PRODUCTION).runtime.web_processes == 4
     assert Settings.read(PRODUCTION | {"WEB_PROCESSES": "3"}).runtime.web_processes == 3
+
+
+def test_what_fails_five_times_in_a_row_is_left_alone_for_a_minute_unless_a_setting_says_otherwise() -> None:
+    """S4-24, C-40."""
+    assert Settings.read({}).runtime.breaker == BreakerRules(failures=5, open_for=timedelta(seconds=60))
+    changed = {"BREAKER_FAILURES": "3", "BREAKER_SECONDS": "0.5"}
+    assert Settings.read(changed).runtime.breaker == BreakerRules(failures=3, open_for=timedelta(seconds=0.5))
 
 
 def test_production_needs_servers_and_a_secret_and_nothing_else() -> None:
@@ -157,3 +165,11 @@ def test_a_profile_nobody_knows_is_treated_as_production() -> None:
         "NOTIFICATION_SECRET is required in production.",
         "SERVICE_CLIENTS is required in production.",
     ]
+
+
+def test_what_is_set_in_vain_is_known_by_name() -> None:
+    """S1-09."""
+    assert Settings.read({"PASSWORD_MINIMAL": "9", "USER_SERVICE_URL": "http://users", "PATH": "/bin"}).unread == (
+        "PASSWORD_MINIMAL",
+    )
+    assert Settings.read({}).unread == ()

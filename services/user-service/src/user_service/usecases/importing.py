@@ -18,6 +18,7 @@ from uuid import UUID
 from service_chassis.unit_of_work import Units
 from user_service.messaging import publications
 from user_service.model.import_row import Layout, Rejected, user_row
+from user_service.model.passwords import form_of
 from user_service.persistence.unit_of_work import UnitOfWork
 from user_service.usecases.import_file import Record, Rejects, records
 
@@ -71,6 +72,7 @@ def _import(uow: UnitOfWork, batch: list[Row]) -> tuple[int, set[UUID]]:
     taken = uow.users.existing_usernames([row["username"] for row in new if row["username"] is not None])
     refused = {row["id"] for row in new if row["username"] in taken}
     numbers = uow.users.insert_all([row for row in new if row["id"] not in refused])
+    uow.password_forms.add({form for row in new if (form := form_of(row["password_hash"] or "")) is not None})
     uow.publish_all(publications.user_imported(row, numbers[row["id"]]) for row in new if row["id"] in numbers)
     return len(numbers), refused
 

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "user_0008"
+revision = "user_0007"
 down_revision = "user_0006"
 
 
