@@ -8,7 +8,8 @@ from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry
 
 from gateway import headers
-from gateway.access import Guard
+from gateway.access import Caller, Guard
+from gateway.callers import Callers
 from gateway.config import Settings
 from gateway.connections import connections
 from gateway.cors import Cors
@@ -18,10 +19,10 @@ from gateway.identity import Identity
 from gateway.opaque import Exchange
 from gateway.openapi import Description
 from gateway.operations import Operations, Sources
-from gateway.proxies import Proxies
+from gateway.proxies import ADDRESS, Proxies
 from gateway.routes import USER
 from gateway.routing import RouteTable, Target
-from gateway.throttle import Throttle
+from gateway.throttle import Throttle, counted_as
 from gateway.upstream import Upstream
 from service_chassis.aio import ROUTE, SERVER, Flow, Observation
 from service_chassis.metrics import Metrics
@@ -99,6 +100,7 @@ class Edge:
         self._table = parts.table
         exchange = Exchange(session, settings.services[USER])
         self._guard = Guard(parts.identity.verifier, parts.identity.revocations, exchange)
+        self._callers = Callers(settings.upstream_requests)
         self._forwarder = Forwarder(parts.upstreams, session, settings)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -108,10 +110,15 @@ class Edge:
         request[ROUTE] = route.path
         caller = await self._guard.admit(request, route)
         access_token = None if caller is None else caller.access_token
-        response = await self._forwarder.forward(request, route, target, access_token)
+        with self._callers.one_more(_counted(request, caller)):
+            response = await self._forwarder.forward(request, route, target, access_token)
         if route.ends_session and caller is not None and response.status < 300:
             self._guard.note_end(caller)
         return response
+
+
+def _counted(request: web.Request, caller: Caller | None) -> str:
+    return counted_as(request[ADDRESS]) if caller is None else str(caller.principal.subject)
 
 
 async def _not_yet(_: web.Request) -> None:

@@ -2,10 +2,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from http.client import IncompleteRead
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from gateway.testing import Answer, RunningGateway, StubService, UserService
+from gateway.testing import Answer, Issuer, RunningGateway, StubService, UserService
 from gateway.testing.behaviours import answer, break_off, drip, echo, hang, in_turn, reset
 from service_chassis.testing.waiting import wait_until
 
@@ -265,3 +266,23 @@ def test_an_answer_that_is_not_http_is_a_failure_of_the_service(
     got = gateway.get(PROFILE, token=token)
 
     assert (got.status, got.error) == (502, "upstream_unreachable")
+
+
+def test_one_caller_takes_no_more_than_half_of_the_turns_at_a_service(
+    start: Any, users: UserService, issuer: Issuer, token: str
+) -> None:
+    gateway = start(GATEWAY_UPSTREAM_REQUESTS="32", GATEWAY_DEADLINE_SECONDS="3", GATEWAY_BREAKER_FAILURES="100")
+    users.behaves = hang
+    other = issuer.token(sub=str(UUID(int=7)))
+
+    with ThreadPoolExecutor(20) as clients:
+        hanging = [clients.submit(gateway.get, PROFILE, token=token) for _ in range(20)]
+        wait_until(lambda: sum(each.done() for each in hanging) == 4)
+        users.behaves = answer(200)
+        assert gateway.get(PROFILE, token=other).status == 200
+        assert gateway.get(PROFILE, token=token).error == "too_many_requests"
+        refused = [each.result() for each in hanging if each.result().status == 429]
+
+    assert {(each.error, each.headers["Retry-After"]) for each in refused} == {("too_many_requests", "1")}
+    assert len(refused) == 4
+    assert gateway.get(PROFILE, token=token).status == 200

@@ -5,10 +5,9 @@ from typing import Any
 
 from cheroot.wsgi import Server
 from flask import Flask, Response, jsonify
-from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from service_chassis.listening import deafen
+from service_chassis.http.worker import Worker as HttpWorker
 from service_chassis.processes import Application
 from service_chassis.service import Service
 from service_chassis.worker import Worker
@@ -20,28 +19,6 @@ KEEP_ALIVE = 30
 SILENT_AFTER = 30.0
 
 
-class _Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Takes in what is waiting when it is told to stop, and then nothing more.
-
-    gunicorn's own leaves the socket open until its last answer is out, and what connected meanwhile is reset.
-    """
-
-    def set_accept_enabled(self, enabled: bool) -> None:  # noqa: FBT001  # gunicorn's signature
-        super().set_accept_enabled(enabled)
-        if not self.alive:
-            for listener in self.sockets:
-                if self.app.all_end:
-                    deafen(listener.sock)
-                self._take_in(listener)
-                listener.close()
-
-    def _take_in(self, listener: Any) -> None:
-        known = -1
-        while known < self.nr_conns:
-            known = self.nr_conns
-            self.accept(listener)
-
-
 class _Application(Application):
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -49,7 +26,7 @@ class _Application(Application):
             "bind": service.runtime.bind,
             "workers": service.runtime.web_processes,
             "threads": service.runtime.web_threads,
-            "worker_class": _Worker,
+            "worker_class": HttpWorker,
             "graceful_timeout": GRACE,
             "timeout": 30,
             "keepalive": KEEP_ALIVE,

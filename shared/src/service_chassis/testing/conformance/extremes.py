@@ -1,4 +1,4 @@
-"""Requests with values at the ends of what their types hold, for every parameter and body a service describes."""
+"""Requests with values at the ends of what their types hold, for every parameter, header and body of a service."""
 
 import base64
 import itertools
@@ -21,10 +21,33 @@ INSTANTS = (
 )
 NUMBERS = (-(2**63) - 1, -(2**63), -1, 0, 2**31, 2**63 - 1, 2**63, 10**400, 1e308, -0.0)
 TEXTS = ("", "\0", "x" * 5_000, "\x7f\u202e\u200b\ufeff", "%00", "' OR 1=1 --", "{{7*7}}", "../../etc/passwd")
+LONE = ("\ud800", "\udfff", "a\ud83d")
+"""Halves of characters, which JSON can write and no UTF-8 holds."""
+HEADERS = (
+    "Accept",
+    "Accept-Encoding",
+    "Accept-Language",
+    "Content-Encoding",
+    "Content-Type",
+    "Cookie",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Origin",
+    "Range",
+    "traceparent",
+    "User-Agent",
+    "X-Correlation-ID",
+    "X-Forwarded-For",
+    "X-Request-Deadline-Ms",
+    "X-Request-ID",
+)
+HEADER_VALUES = ("", "\0", "\x7f", "\xff\xfe", "x" * 5_000, ',;=:"', "-1", "9" * 400, "00-0-0-00", "*/*;q=nan", "[")
 DEEP = 33
 """Levels of nesting, one more than is taken."""
 
-Request = tuple[str, str, Any]
+Request = tuple[str, str, Any, dict[str, str]]
+"""Method, target, body, and headers that are out of the ordinary."""
 
 
 def failures(app: Flask, headers: dict[str, str]) -> list[tuple[str, int]]:
@@ -32,12 +55,12 @@ def failures(app: Flask, headers: dict[str, str]) -> list[tuple[str, int]]:
     document = app.test_client().get("/openapi.json").get_json()
     client = app.test_client()
     failed = []
-    for method, target, body in _requests(document):
+    for method, target, body, odd in _requests(document):
         data = None if body is None else json.dumps(body)
-        kind = None if body is None else "application/json"
-        status = client.open(target, method=method, headers=headers, data=data, content_type=kind).status_code
+        sent = headers | ({} if body is None else {"Content-Type": "application/json"}) | odd
+        status = client.open(target, method=method, headers=sent, data=data).status_code
         if status >= 500:
-            failed.append((f"{method} {target[:300]} {str(body)[:300]}", status))
+            failed.append((f"{method} {target[:300]} {str(body)[:300]} {str(odd)[:300]}", status))
     return failed
 
 
@@ -51,22 +74,25 @@ def _requests(document: dict[str, Any]) -> Iterator[Request]:
             parameters = [_resolved(document, each) for each in (*shared, *operation.get("parameters", []))]
             query = {each["name"]: each["schema"] for each in parameters if each["in"] == "query"}
             usual = path.format_map({each["name"]: NIL for each in parameters if each["in"] == "path"})
-            yield from ((method.upper(), target, None) for target in _paths(path, parameters))
-            yield from ((method.upper(), f"{usual}?{each}", None) for each in _queries(query))
+            yield from ((method.upper(), target, None, {}) for target in _paths(path, parameters))
+            yield from ((method.upper(), f"{usual}?{each}", None, {}) for each in _queries(query))
             content = operation.get("requestBody", {}).get("content", {}).get("application/json")
             if content:
-                yield from ((method.upper(), usual, body) for body in _bodies(document, content["schema"]))
+                yield from ((method.upper(), usual, body, {}) for body in _bodies(document, content["schema"]))
+            body = _example(document, content["schema"]) if content else None
+            yield from ((method.upper(), usual, body, odd) for odd in _headers())
 
 
 def _paths(path: str, parameters: list[dict[str, Any]]) -> Iterator[str]:
     names = [each["name"] for each in parameters if each["in"] == "path"]
-    for value in (*map(str, NUMBERS), *TEXTS) if names else ():
-        yield path.format_map(dict.fromkeys(names, quote(value, safe="")))
+    for value in (*map(str, NUMBERS), *TEXTS, *LONE) if names else ():
+        yield path.format_map(dict.fromkeys(names, quote(value, safe="", errors="surrogatepass")))
 
 
 def _queries(schemas: dict[str, Any]) -> Iterator[str]:
     for name in schemas:
-        yield from (f"{name}={quote(value)}" for value in (*INSTANTS, *map(str, NUMBERS), *TEXTS, *_categories()))
+        values = (*INSTANTS, *map(str, NUMBERS), *TEXTS, *LONE, *_categories())
+        yield from (f"{name}={quote(value, errors='surrogatepass')}" for value in values)
         yield f"{name}=%ff%fe"
     if "cursor" in schemas:
         sorts = [f"&sort={each}" for each in schemas.get("sort", {}).get("enum", ())]
@@ -89,9 +115,17 @@ def _bodies(document: dict[str, Any], schema: dict[str, Any]) -> Iterator[Any]:
     if not isinstance(usual, dict):
         return
     for name in usual:
-        for value in (*INSTANTS, *NUMBERS, *TEXTS, None, [], {}, True, _nested(DEEP - 2), *_categories()):
+        for value in (*INSTANTS, *NUMBERS, *TEXTS, *LONE, None, [], {}, True, _nested(DEEP - 2), *_categories()):
             yield usual | {name: value}
     yield usual | {"\0": "\0"}
+    yield usual | {"\ud800": "\ud800"}
+
+
+def _headers() -> Iterator[dict[str, str]]:
+    """Yield each value for all headers at once, and for each header alone that answers are chosen or kept by."""
+    for value in HEADER_VALUES:
+        yield dict.fromkeys(HEADERS, value)
+        yield from ({name: value} for name in ("Content-Type", "Idempotency-Key"))
 
 
 def _example(document: dict[str, Any], schema: dict[str, Any]) -> Any:
