@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := shared services/user-service services/cleanup-service services/task-service gateway devstack
+PACKAGES := shared services/user-service services/cleanup-service services/task-service services/delivery-service gateway devstack
 EDITABLE := $(addprefix -e ,$(PACKAGES))
 COMPOSE := $(shell command -v docker-compose >/dev/null 2>&1 && echo docker-compose || echo docker compose)
 PYTEST := $(BIN)/python -m pytest

@@ -1,0 +1,1 @@
+"""Destinations, deliveries, and mails and pushes out."""
