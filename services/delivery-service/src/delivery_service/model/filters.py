@@ -100,7 +100,7 @@ def _check_members(wanted: Mapping[str, Any]) -> None:
 def _check_operand(key: str, operand: Any) -> None:
     if key not in OPERATORS:
         raise _fault(f"{key}: there is no such operator; there are {', '.join(OPERATORS)}.")
-    if not isinstance(operand, _OPERANDS[key]):
+    if not any(isinstance(operand, kind) for kind in _OPERANDS[key]):
         raise _fault(f"{key}: not a value this operator takes.")
     if key in {"$or", "$and"} and not (operand and all(isinstance(one, Mapping) for one in operand)):
         raise _fault(f"{key}: a list of filters.")
