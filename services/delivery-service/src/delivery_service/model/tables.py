@@ -1,0 +1,7 @@
+"""The base of the mapped classes, and the metadata that migrations are compared with."""
+
+from sqlalchemy.orm import DeclarativeBase
+
+
+class Entity(DeclarativeBase):
+    pass
