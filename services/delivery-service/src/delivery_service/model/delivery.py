@@ -68,6 +68,14 @@ class Delivery(Entity):
             postgresql_where=text("due_at IS NOT NULL"),
             sqlite_where=text("due_at IS NOT NULL"),
         ),
+        # Where order is kept, the next one is the oldest that waits, whenever it is due.
+        Index(
+            "deliveries_in_order",
+            "destination_id",
+            "id",
+            postgresql_where=text("due_at IS NOT NULL"),
+            sqlite_where=text("due_at IS NOT NULL"),
+        ),
         Index("deliveries_account", "account_id", "id"),
         Index("deliveries_destination", "destination_id", "id"),
         Index("deliveries_event", "event_id"),

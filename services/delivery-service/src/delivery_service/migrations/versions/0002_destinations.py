@@ -108,6 +108,13 @@ def _deliveries() -> None:
         postgresql_where=waiting,
         sqlite_where=waiting,
     )
+    op.create_index(
+        "deliveries_in_order",
+        "deliveries",
+        ["destination_id", "id"],
+        postgresql_where=waiting,
+        sqlite_where=waiting,
+    )
     op.create_index("deliveries_account", "deliveries", ["account_id", "id"])
     op.create_index("deliveries_destination", "deliveries", ["destination_id", "id"])
     op.create_index("deliveries_event", "deliveries", ["event_id"])
