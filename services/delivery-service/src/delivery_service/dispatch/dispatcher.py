@@ -1,0 +1,166 @@
+"""A dispatcher: one thread leases and claims, one event loop sends, one thread records.
+
+Stop order: claim nothing more, let what is under way end, record it, let go of the leases.
+"""
+
+import asyncio
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from delivery_service.dispatch.lane import Lane, Manner
+from delivery_service.dispatch.recording import Recorder
+from delivery_service.dispatch.sending import Sending
+from delivery_service.egress.sender import Sender
+from delivery_service.model.destination import Destination
+from delivery_service.persistence.leases import LeaseRepository
+from delivery_service.persistence.outcomes import Claimed, OutcomeRepository
+from service_chassis.ids import uuid7
+from service_chassis.logs import Log
+from service_chassis.loop import Loop
+from service_chassis.sealing import Seal
+from service_chassis.unit_of_work import UnitOfWork, Units
+
+LEASE = timedelta(seconds=10)
+MARGIN = 1.0
+"""Seconds before the end of a lease from which on nothing is sent."""
+RENEW_EVERY = 3.0
+LOOK_EVERY = 1.0
+"""Seconds after which a dispatcher looks for work of which no wake-up told it."""
+DESTINATIONS = 1_000
+"""Owned by one dispatcher at most."""
+FINISH_WITHIN = 16.0
+"""Seconds requests under way have to end; the longest takes fifteen."""
+
+
+class Dispatcher:
+    """Any number of dispatchers share the destinations of one database."""
+
+    def __init__(
+        self, units: Units[Any], sender: Sender, manner: Manner, seal: Seal, log: Log, stop: threading.Event
+    ) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid7().hex[-6:]}"
+        self._units = units
+        self._manner = manner
+        self._seal = seal
+        self._stop = stop
+        self._recorded = threading.Event()
+        self._woken = threading.Event()
+        self._ready = threading.Event()
+        self._looked_at = self._renewed_at = -RENEW_EVERY
+        self._owned: dict[UUID, Lane] = {}
+        self.recorder = Recorder(units, log, self._recorded, self.wake)
+        self._sending = Sending(
+            sender,
+            manner,
+            units.clock,
+            report=self.recorder.tell,
+            backlog=self.recorder.backlog,
+            hungry=self.wake,
+        )
+        self._loop = asyncio.new_event_loop()
+        self._sent = asyncio.Event()
+        self._loop_thread = threading.Thread(target=self._run_loop, name="sending", daemon=True)
+        self._claims = Loop("claims", self._claim, log, stop)
+        self._records = Loop("records", self.recorder.run, log, self._recorded)
+
+    def start(self) -> None:
+        self._loop_thread.start()
+        self._ready.wait()
+        self._claims.start()
+        self._records.start()
+
+    def wake(self) -> None:
+        """Say that there may be something to send."""
+        self._woken.set()
+
+    def stop(self, within: float = FINISH_WITHIN) -> bool:
+        """End in order; say whether everything ended in time."""
+        deadline = time.monotonic() + within
+        self._stop.set()
+        self.wake()
+        ended = self._claims.join(deadline)
+        asyncio.run_coroutine_threadsafe(self._sending.finish(within), self._loop).result(within + 5)
+        self._recorded.set()
+        ended &= self._records.join(deadline + 5)
+        with self._units.write() as uow:
+            LeaseRepository(uow.session).release(self._fences(), self.name, uow.now)
+        self._loop.call_soon_threadsafe(self._sent.set)
+        self._loop_thread.join(5)
+        return ended
+
+    @property
+    def owned(self) -> Mapping[UUID, Lane]:
+        return self._owned
+
+    @property
+    def age(self) -> float:
+        """Seconds since the slowest loop last came round."""
+        return max(self._claims.age, self._records.age)
+
+    def _run_loop(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._sending.run(self._ready.set, self._sent))
+
+    def _claim(self, tick: Callable[[], None]) -> None:
+        while not self._stop.is_set():
+            tick()
+            self._woken.wait(LOOK_EVERY)
+            self._woken.clear()
+            self._step()
+
+    def _step(self) -> None:
+        """Look for work where that is due, renew the leases where that is, and claim what the lanes have room for."""
+        began = time.monotonic()
+        with self._units.read() as uow:
+            with_work = LeaseRepository(uow.session).with_work(self.name, uow.now, most=DESTINATIONS)
+        free = [one for one in with_work if one not in self._owned][: DESTINATIONS - len(self._owned)]
+        hungry = {one: demand for one in with_work if one in self._owned and (demand := self._owned[one].demand)}
+        if not (free or hungry or began - self._renewed_at >= RENEW_EVERY):
+            return
+        with self._units.write() as uow:
+            lost = self._renew(uow)
+            claimed = self._claimed(uow, free, {one: demand for one, demand in hungry.items() if one not in lost})
+        self._renewed_at = began
+        self._loop.call_soon_threadsafe(self._hand_over, began, lost, claimed)
+
+    def _renew(self, uow: UnitOfWork) -> set[UUID]:
+        """Prolong the leases and return those that are lost."""
+        fences = self._fences()
+        lost = set(fences) - LeaseRepository(uow.session).renew(fences, self.name, uow.now + LEASE) if fences else set()
+        for destination_id in lost:
+            del self._owned[destination_id]
+        return lost
+
+    def _claimed(
+        self, uow: UnitOfWork, free: list[UUID], hungry: Mapping[UUID, int]
+    ) -> list[tuple[Lane, Destination, list[Claimed]]]:
+        repository = OutcomeRepository(uow.session)
+        fences = LeaseRepository(uow.session).take(free, self.name, uow.now, uow.now + LEASE)
+        claimed = []
+        for destination in repository.destinations([*fences, *self._owned]):
+            if destination.id in fences:
+                lane = Lane(destination, fences[destination.id], self._manner, self._seal, self._units.clock)
+                self._owned[destination.id] = lane
+                most = lane.demand
+            else:
+                lane = self._owned[destination.id]
+                most = hungry.get(destination.id, 0)
+            found = repository.claim(destination, uow.now, most=most) if most and destination.is_enabled else []
+            claimed.append((lane, destination, found))
+        return claimed
+
+    def _hand_over(self, began: float, lost: set[UUID], claimed: list[tuple[Lane, Destination, list[Claimed]]]) -> None:
+        self._sending.leased_until = began + LEASE.total_seconds() - MARGIN
+        self._sending.drop(lost)
+        for lane, destination, found in claimed:
+            lane.renew(destination)
+            self._sending.feed(lane, found)
+
+    def _fences(self) -> dict[UUID, int]:
+        return {lane.id: lane.fence for lane in self._owned.values()}

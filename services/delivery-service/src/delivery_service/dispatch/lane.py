@@ -1,0 +1,100 @@
+"""A destination as the dispatcher that owns it knows it: its settings, what is to go next, and how it has been."""
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from delivery_service.model.delivery import Verdict
+from delivery_service.model.destination import Destination
+from delivery_service.model.pacing import Gate, Pace
+from delivery_service.model.schedule import Schedule
+from delivery_service.model.target import Target
+from delivery_service.persistence.outcomes import Claimed
+from service_chassis.breaker import Breaker, RecordStorage, State
+from service_chassis.clock import Clock
+from service_chassis.sealing import Seal
+
+LONGEST_REST = timedelta(minutes=1)
+"""How long a destination that is too busy can have us stay away altogether."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How this installation sends."""
+
+    schedule: Schedule = field(default_factory=Schedule)
+    timeout: float = 15.0
+    """Seconds one attempt may take in all."""
+    in_flight: int = 16
+    """Requests to one destination at a time."""
+    in_flight_in_all: int = 512
+    breaker_failures: int = 5
+    breaker_open: timedelta = timedelta(seconds=60)
+
+
+class Lane:
+    """Used by the event loop; other threads only read `demand`."""
+
+    def __init__(self, destination: Destination, fence: int, manner: Manner, seal: Seal, clock: Clock) -> None:
+        self.id: UUID = destination.id
+        self.fence = fence
+        self.buffer: deque[Claimed] = deque()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.record = destination.breaker
+        self.failing_since: datetime | None = destination.failing_since
+        self._manner = manner
+        self._seal = seal
+        self.breaker = Breaker(
+            str(destination.id),
+            failures=manner.breaker_failures,
+            open_for=manner.breaker_open,
+            now=lambda: clock.now().timestamp(),
+            storage=RecordStorage(self.record),
+        )
+        self.gate = Gate(1 if destination.ordered else manner.in_flight)
+        if self.breaker.state is not State.CLOSED:
+            self.gate.start_slowly()
+        self.breaker.on_change(self._breaker_changed)
+        self._version = -1
+        self.renew(destination)
+
+    def renew(self, destination: Destination) -> None:
+        """Take over the settings as they are now."""
+        if destination.version == self._version:
+            return
+        self._version = destination.version
+        self.ordered = destination.ordered
+        self.target: Target = destination.target(self._seal, timeout=self._manner.timeout)
+        self.schedule = destination.schedule(self._manner.schedule)
+        rate = destination.rate_limit
+        pace = Pace(rate, now=time.monotonic()) if rate else None
+        self.gate.renew(1 if destination.ordered else self._manner.in_flight, pace)
+
+    @property
+    def demand(self) -> int:
+        """How many deliveries it makes sense to claim now."""
+        if self.breaker.state is State.OPEN or self.gate.wait(time.monotonic()) > 1:
+            return 0
+        ahead = 2 * (self.gate.free + self.gate.in_flight)
+        return max(0, ahead - len(self.buffer) - self.gate.in_flight)
+
+    @property
+    def idle(self) -> bool:
+        return not self.buffer and not self.gate.in_flight
+
+    def heed(self, verdict: Verdict, at: datetime, *, succeeded: bool) -> None:
+        """Take note of how an attempt ended."""
+        if succeeded:
+            self.failing_since = None
+        elif self.failing_since is None:
+            self.failing_since = at
+        if verdict.wait:
+            self.gate.start_slowly()
+            self.gate.hold(time.monotonic() + min(verdict.wait, LONGEST_REST).total_seconds())
+
+    def _breaker_changed(self, state: State) -> None:
+        if state is not State.CLOSED:
+            self.gate.start_slowly()
