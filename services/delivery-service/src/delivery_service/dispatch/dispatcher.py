@@ -34,6 +34,10 @@ LOOK_EVERY = 1.0
 """Seconds after which a dispatcher looks for work of which no wake-up told it."""
 DESTINATIONS = 1_000
 """Owned by one dispatcher at most."""
+TAKEN_AT_ONCE = 50
+"""Leases taken in one step, so that of several dispatchers each gets some."""
+IDLE_FOR = 10.0
+"""Seconds without work after which a destination is let go, for whoever is free when there is some."""
 FINISH_WITHIN = 16.0
 """Seconds requests under way have to end; the longest takes fifteen."""
 
@@ -42,7 +46,7 @@ class Dispatcher:
     """Any number of dispatchers share the destinations of one database."""
 
     def __init__(
-        self, units: Units[Any], sender: Sender, manner: Manner, seal: Seal, log: Log, stop: threading.Event
+        self, units: Units[Any], sender: Sender, manner: Manner, *, seal: Seal, log: Log, stop: threading.Event
     ) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid7().hex[-6:]}"
         self._units = units
@@ -52,7 +56,7 @@ class Dispatcher:
         self._recorded = threading.Event()
         self._woken = threading.Event()
         self._ready = threading.Event()
-        self._looked_at = self._renewed_at = -RENEW_EVERY
+        self._renewed_at = -RENEW_EVERY
         self._owned: dict[UUID, Lane] = {}
         self.recorder = Recorder(units, log, self._recorded, self.wake)
         self._sending = Sending(
@@ -80,7 +84,9 @@ class Dispatcher:
         self._woken.set()
 
     def stop(self, within: float = FINISH_WITHIN) -> bool:
-        """End in order; say whether everything ended in time."""
+        """End in order, unless that is done already; say whether everything ended in time."""
+        if self._loop.is_closed():
+            return True
         deadline = time.monotonic() + within
         self._stop.set()
         self.wake()
@@ -119,12 +125,14 @@ class Dispatcher:
         began = time.monotonic()
         with self._units.read() as uow:
             with_work = LeaseRepository(uow.session).with_work(self.name, uow.now, most=DESTINATIONS)
-        free = [one for one in with_work if one not in self._owned][: DESTINATIONS - len(self._owned)]
+        free = [one for one in with_work if one not in self._owned]
+        free = free[: min(TAKEN_AT_ONCE, DESTINATIONS - len(self._owned))]
+        self._note_work(with_work, began)
         hungry = {one: demand for one in with_work if one in self._owned and (demand := self._owned[one].demand)}
         if not (free or hungry or began - self._renewed_at >= RENEW_EVERY):
             return
         with self._units.write() as uow:
-            lost = self._renew(uow)
+            lost = self._renew(uow) | self._let_go(uow, began)
             claimed = self._claimed(uow, free, {one: demand for one, demand in hungry.items() if one not in lost})
         self._renewed_at = began
         self._loop.call_soon_threadsafe(self._hand_over, began, lost, claimed)
@@ -136,6 +144,19 @@ class Dispatcher:
         for destination_id in lost:
             del self._owned[destination_id]
         return lost
+
+    def _note_work(self, with_work: list[UUID], now: float) -> None:
+        for one in with_work:
+            if one in self._owned:
+                self._owned[one].worked_at = now
+
+    def _let_go(self, uow: UnitOfWork, now: float) -> set[UUID]:
+        """Release the leases of destinations that have had nothing to do for a while."""
+        rested = [lane for lane in self._owned.values() if lane.idle and now - lane.worked_at > IDLE_FOR]
+        fences = {lane.id: self._owned.pop(lane.id).fence for lane in rested}
+        if fences:
+            LeaseRepository(uow.session).release(fences, self.name, uow.now)
+        return set(fences)
 
     def _claimed(
         self, uow: UnitOfWork, free: list[UUID], hungry: Mapping[UUID, int]
@@ -161,6 +182,8 @@ class Dispatcher:
         for lane, destination, found in claimed:
             lane.renew(destination)
             self._sending.feed(lane, found)
+            if not destination.is_enabled:
+                self._sending.give_back(lane)
 
     def _fences(self) -> dict[UUID, int]:
         return {lane.id: lane.fence for lane in self._owned.values()}

@@ -17,6 +17,8 @@ from service_chassis.breaker import Breaker, RecordStorage, State
 from service_chassis.clock import Clock
 from service_chassis.sealing import Seal
 
+AHEAD = 4
+"""Times the requests in flight that are claimed, so that the next are there when those end."""
 LONGEST_REST = timedelta(minutes=1)
 """How long a destination that is too busy can have us stay away altogether."""
 
@@ -45,19 +47,12 @@ class Lane:
         self.tasks: set[asyncio.Task[None]] = set()
         self.record = destination.breaker
         self.failing_since: datetime | None = destination.failing_since
+        self.worked_at = time.monotonic()
         self._manner = manner
         self._seal = seal
-        self.breaker = Breaker(
-            str(destination.id),
-            failures=manner.breaker_failures,
-            open_for=manner.breaker_open,
-            now=lambda: clock.now().timestamp(),
-            storage=RecordStorage(self.record),
-        )
+        self._clock = clock
         self.gate = Gate(1 if destination.ordered else manner.in_flight)
-        if self.breaker.state is not State.CLOSED:
-            self.gate.start_slowly()
-        self.breaker.on_change(self._breaker_changed)
+        self.breaker = self._new_breaker()
         self._version = -1
         self.renew(destination)
 
@@ -69,6 +64,10 @@ class Lane:
         self.ordered = destination.ordered
         self.target: Target = destination.target(self._seal, timeout=self._manner.timeout)
         self.schedule = destination.schedule(self._manner.schedule)
+        if destination.breaker.state is State.CLOSED and self.record.state is State.OPEN:
+            # Somebody has enabled it, who knows that it works again.
+            self.record, self.failing_since = destination.breaker, destination.failing_since
+            self.breaker = self._new_breaker()
         rate = destination.rate_limit
         pace = Pace(rate, now=time.monotonic()) if rate else None
         self.gate.renew(1 if destination.ordered else self._manner.in_flight, pace)
@@ -78,8 +77,12 @@ class Lane:
         """How many deliveries it makes sense to claim now."""
         if self.breaker.state is State.OPEN or self.gate.wait(time.monotonic()) > 1:
             return 0
-        ahead = 2 * (self.gate.free + self.gate.in_flight)
-        return max(0, ahead - len(self.buffer) - self.gate.in_flight)
+        return max(0, AHEAD * (self.gate.free + self.gate.in_flight) - len(self.buffer) - self.gate.in_flight)
+
+    @property
+    def hungry(self) -> bool:
+        """Say whether it is time to claim more, so that a claim brings many."""
+        return self.demand > len(self.buffer)
 
     @property
     def idle(self) -> bool:
@@ -94,6 +97,19 @@ class Lane:
         if verdict.wait:
             self.gate.start_slowly()
             self.gate.hold(time.monotonic() + min(verdict.wait, LONGEST_REST).total_seconds())
+
+    def _new_breaker(self) -> Breaker:
+        breaker = Breaker(
+            str(self.id),
+            failures=self._manner.breaker_failures,
+            open_for=self._manner.breaker_open,
+            now=lambda: self._clock.now().timestamp(),
+            storage=RecordStorage(self.record),
+        )
+        breaker.on_change(self._breaker_changed)
+        if breaker.state is not State.CLOSED:
+            self.gate.start_slowly()
+        return breaker
 
     def _breaker_changed(self, state: State) -> None:
         if state is not State.CLOSED:

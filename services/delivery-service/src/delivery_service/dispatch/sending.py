@@ -123,7 +123,7 @@ class Sending:
         try:
             attempt = lane.breaker.allow()
         except BreakerOpen:
-            self._give_back(lane)
+            self.give_back(lane)
             return 0.0
         lane.gate.began(now)
         self._in_flight += 1
@@ -139,18 +139,18 @@ class Sending:
             request = lane.target.request(Message(claimed.message_id, claimed.payload, claimed.attempts + 1), at=began)
             result = await self._sender.send(request)
             succeeded = result.succeeded
-            self._settle(lane, claimed, attempt, began, request, result)
+            self._settle(lane, claimed, attempt, began=began, request=request, result=result)
         finally:
             attempt.abandoned()
             lane.gate.ended(succeeded=succeeded)
             self._in_flight -= 1
             self._turn(lane)
             self.pump()
-            if lane.demand:
+            if lane.hungry:
                 self._hungry()
 
     def _settle(
-        self, lane: Lane, claimed: Claimed, attempt: Attempt, began: datetime, request: Request, result: Result
+        self, lane: Lane, claimed: Claimed, attempt: Attempt, *, began: datetime, request: Request, result: Result
     ) -> None:
         now, before = self._clock.now(), (lane.record.state, lane.record.failures, lane.failing_since)
         verdict = judge(result, claimed.tries + 1, lane.schedule, lane.failing_since, at=now)
@@ -179,9 +179,9 @@ class Sending:
             )
         )
         if verdict.disable or lane.breaker.state is State.OPEN or (lane.ordered and not result.succeeded):
-            self._give_back(lane)
+            self.give_back(lane)
 
-    def _give_back(self, lane: Lane) -> None:
+    def give_back(self, lane: Lane) -> None:
         """Let what was claimed wait in the database, where it shows as held and goes by the order of the rows."""
         if lane.buffer:
             self._report(Report(given_back=tuple(claimed.id for claimed in lane.buffer)))
@@ -195,7 +195,7 @@ class Sending:
         """Begin nothing more, give back what has not begun, and let what is under way end."""
         self._stopping = True
         for lane in self.lanes.values():
-            self._give_back(lane)
+            self.give_back(lane)
         tasks = [task for lane in self.lanes.values() for task in lane.tasks]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=within)
