@@ -15,3 +15,4 @@ SQL
 create user_service "$USER_SERVICE_DATABASE_PASSWORD"
 create cleanup_service "$CLEANUP_SERVICE_DATABASE_PASSWORD"
 create task_service "$TASK_SERVICE_DATABASE_PASSWORD"
+create delivery_service "$DELIVERY_SERVICE_DATABASE_PASSWORD"

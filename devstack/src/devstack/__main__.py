@@ -32,6 +32,7 @@ Steward is ready at http://localhost:{port} after {seconds:.1f} s. Data is in {p
 
   What is up:   http://localhost:{port}/status
   The API:      http://localhost:{port}/openapi.json
+  The mails:    http://localhost:{port}/demo/mail (demo profile without SMTP_URL)
   A walk through import, cleanup and report is in README.md.
 """
 

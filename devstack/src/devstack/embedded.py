@@ -14,6 +14,7 @@ from cheroot.wsgi import Server
 from prometheus_client import CollectorRegistry
 
 import cleanup_service.bootstrap
+import delivery_service.bootstrap
 import gateway.bootstrap
 import task_service.bootstrap
 import user_service.bootstrap
@@ -27,7 +28,12 @@ SERVERS = ("DATABASE_URL", "BROKER_URL", "REDIS_URL", "SMTP_URL")
 WEB_THREADS = 8
 CONNECTIONS_WAITING = 512
 """Connections the kernel keeps for a service until a thread takes them: more than the gateway opens at a time."""
-BOOTSTRAPS = {"USER": user_service.bootstrap, "CLEANUP": cleanup_service.bootstrap, "TASK": task_service.bootstrap}
+BOOTSTRAPS = {
+    "USER": user_service.bootstrap,
+    "CLEANUP": cleanup_service.bootstrap,
+    "TASK": task_service.bootstrap,
+    "DELIVERY": delivery_service.bootstrap,
+}
 """The services by the beginning of their settings' names; the first is the one the others call."""
 
 
@@ -104,7 +110,8 @@ class Stack:
     """The embedded services with the gateway in front, on the caller's event loop."""
 
     def __init__(self, env: Mapping[str, str], data: Path, port: int, host: str | None = None) -> None:
-        self._embedded = Embedded(env, data)
+        # Links in mails lead to where the gateway is.
+        self._embedded = Embedded({**env, "GATEWAY_PORT": str(port)} if port else env, data)
         self._port = port
         self._hosts = [host] if host else ["127.0.0.1", "::1"]
         self._runner: web.AppRunner | None = None

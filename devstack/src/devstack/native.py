@@ -24,7 +24,7 @@ from service_chassis.messaging.broker import BrokerUnavailable
 from service_chassis.messaging.connect import connect
 from service_chassis.messaging.topology import Topology
 
-SERVICES = ("user", "cleanup", "task")
+SERVICES = ("user", "cleanup", "task", "delivery")
 SERVERS = {
     "DATABASE_URL": "postgresql://postgres@localhost:5432/steward",
     "BROKER_URL": "amqp://guest:guest@localhost:5672/",

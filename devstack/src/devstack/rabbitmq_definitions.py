@@ -19,6 +19,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 import cleanup_service.bootstrap
+import delivery_service.bootstrap
 import task_service.bootstrap
 import user_service.bootstrap
 from service_chassis.messaging.topology import Topology
@@ -29,7 +30,7 @@ VHOST = "/"
 ADMINISTRATOR = "admin"
 NOTHING = "^$"
 LOADED_WITHIN = 30
-BOOTSTRAPS = (user_service.bootstrap, cleanup_service.bootstrap, task_service.bootstrap)
+BOOTSTRAPS = (user_service.bootstrap, cleanup_service.bootstrap, task_service.bootstrap, delivery_service.bootstrap)
 NOWHERE = {"DATABASE_URL": "postgresql://nowhere.invalid/none", "BROKER_URL": "amqp://nowhere.invalid"}
 """Services are only put together here, to be asked for their topology; they open nothing."""
 

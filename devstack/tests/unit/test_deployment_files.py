@@ -10,6 +10,7 @@ import yaml
 from honcho.environ import parse_procfile
 
 import cleanup_service.config
+import delivery_service.config
 import gateway.config
 import task_service.config
 import user_service.config
@@ -23,6 +24,8 @@ READERS = {
     "cleanup-worker": cleanup_service.config.Settings.read,
     "task-web": task_service.config.Settings.read,
     "task-worker": task_service.config.Settings.read,
+    "delivery-web": delivery_service.config.Settings.read,
+    "delivery-worker": delivery_service.config.Settings.read,
     "gateway": gateway.config.Settings.read,
 }
 LEFT_OUT = {
@@ -36,9 +39,8 @@ LEFT_OUT = {
     "CLEANUP_WORKER_BIND",
     "TASK_SERVICE_BIND",
     "TASK_WORKER_BIND",
-    # These come with their services.
-    "TASK_SERVICE_URL",
-    "DELIVERY_SERVICE_URL",
+    "DELIVERY_SERVICE_BIND",
+    "DELIVERY_WORKER_BIND",
 }
 
 

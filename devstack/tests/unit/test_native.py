@@ -25,4 +25,4 @@ def test_an_address_that_is_configured_is_where_others_look_for_it() -> None:
 def test_addresses_that_are_not_configured_are_different_ones() -> None:
     binds = [bind for name, bind in addresses({}).items() if name.endswith("_BIND")]
 
-    assert len(set(binds)) == len(binds) == 6
+    assert len(set(binds)) == len(binds) == 8

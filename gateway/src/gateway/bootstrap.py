@@ -14,7 +14,7 @@ from gateway.config import Settings
 from gateway.connections import UpstreamFailed
 from gateway.identity import Identity
 from gateway.metrics import UpstreamMetrics
-from gateway.routes import ROUTES
+from gateway.routes import DEMO_ROUTES, ROUTES
 from gateway.routing import RouteTable
 from gateway.upstream import Upstream
 from service_chassis.aio import DrainingRunner, Flow, Observation
@@ -59,7 +59,7 @@ def bootstrap(env: Mapping[str, str], registry: CollectorRegistry, stop: threadi
         flow=Flow(stop),
         identity=identity,
         upstreams=_upstreams(settings, metrics, log),
-        table=RouteTable(ROUTES),
+        table=RouteTable(ROUTES + DEMO_ROUTES if settings.demo else ROUTES),
     )
     return Gateway(settings, log, parts)
 

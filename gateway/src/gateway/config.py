@@ -39,6 +39,7 @@ class Settings:
     """Proxies in front, which are believed where a request comes from."""
     redis_url: str | None
     cors_origins: frozenset[str]
+    demo: bool
     breaker_failures: int
     breaker_open: timedelta
     drain_grace: timedelta
@@ -67,6 +68,7 @@ class Settings:
             trusted_proxies=reader.trusted_networks("GATEWAY_TRUSTED_PROXIES"),
             redis_url=reader.optional("REDIS_URL"),
             cors_origins=frozenset(reader.words("CORS_ALLOWED_ORIGINS")),
+            demo=reader.demo,
             breaker_failures=reader.integer("GATEWAY_BREAKER_FAILURES", default=5, minimum=1),
             breaker_open=reader.seconds("GATEWAY_BREAKER_SECONDS", default=60, minimum=0.1),
             drain_grace=_drain_grace(reader),

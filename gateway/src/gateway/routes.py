@@ -75,3 +75,5 @@ ROUTES = (
     Route("/api/v1/events", DELIVERY),
     Route("/api/v1/templates", DELIVERY),
 )
+DEMO_ROUTES = (public("/demo/mail", DELIVERY, methods=SAFE),)
+"""What only the demo profile has."""

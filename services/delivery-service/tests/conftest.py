@@ -1,4 +1,4 @@
-"""delivery-service over the database of a test: destinations, and events on their way to them."""
+"""delivery-service over the database of a test, and notifications as user-service asks for them."""
 
 import json
 from pathlib import Path
@@ -9,20 +9,91 @@ import pytest
 from sqlalchemy import select
 
 import delivery_service
+import event_contracts as contracts
+from delivery_service.bootstrap import bootstrap as make_service
+from delivery_service.config import Settings
+from delivery_service.http.demo import demo
+from delivery_service.http.templates import templates
+from delivery_service.mailing.folder import MailFolder
+from delivery_service.mailing.templates import Templates
 from delivery_service.model.delivery import AttemptEntry, Delivery, DeliveryState, Event
-from delivery_service.model.destination import Destination, Settings
+from delivery_service.model.destination import Destination
+from delivery_service.model.destination import Settings as DestinationSettings
+from delivery_service.parts import Parts
+from delivery_service.persistence.unit_of_work import UnitOfWork
 from service_chassis.clock import Clock, ManualClock
 from service_chassis.database import Database
 from service_chassis.ids import uuid7
+from service_chassis.messaging.envelope import Outgoing
 from service_chassis.sealing import Seal
-from service_chassis.unit_of_work import UnitOfWork, Units
+from service_chassis.testing.service import Bootstrap
+from service_chassis.testing.web import Trial
+from service_chassis.unit_of_work import Units
 
 SEAL = Seal("a secret of tests", "destinations")
+
+
+@pytest.fixture
+def bootstrap() -> Bootstrap:
+    return make_service
 
 
 @pytest.fixture(scope="session")
 def migrations() -> Path:
     return Path(delivery_service.__file__).with_name("migrations")
+
+
+@pytest.fixture
+def env(database_url: str, tmp_path: Path) -> dict[str, str]:
+    """The environment of the service, with its files in a folder of the test."""
+    return {
+        "DATABASE_URL": database_url,
+        "BROKER_URL": f"sqlite:///{tmp_path}/broker.db",
+        "STEWARD_DATA": str(tmp_path),
+        "LOG_LEVEL": "ERROR",
+    }
+
+
+@pytest.fixture
+def trial(database: Database, clock: ManualClock, tmp_path: Path) -> Trial:
+    """The web application of the demo, with callers of any role."""
+    settings = Settings.read({})
+    parts = Parts(settings, Templates(settings.public_url), MailFolder(tmp_path / "mail"))
+    return Trial(database, clock, templates, demo, name="delivery-service", make=UnitOfWork, parts=parts)
+
+
+class Asking:
+    """Asks for mails as user-service does."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self._seal = Seal(Settings.read({}).notification_secret, "notifications")
+
+    def __call__(self, template: str = "password_changed", **changes: Any) -> Outgoing:
+        secrets = changes.pop("secrets", None)
+        event: dict[str, Any] = {
+            "notification_id": uuid7(),
+            "user_id": uuid7(),
+            "channel": "email",
+            "template_code": template,
+            "recipient": "anna@example.com",
+            "name": "Anna",
+            "variables": {},
+            "sealed_variables": self._seal.close(secrets) if secrets else None,
+            "priority": 5,
+            "request_id": None,
+            "metadata": {},
+            "requested_at": self._clock.now(),
+        }
+        return Outgoing(contracts.NotificationReady(**event | changes))
+
+    def purge(self, user_id: UUID) -> Outgoing:
+        return Outgoing(contracts.UserPurged(user_id=user_id, purged_at=self._clock.now()), version=2)
+
+
+@pytest.fixture
+def asked(clock: ManualClock) -> Asking:
+    return Asking(clock)
 
 
 class Post:
@@ -36,7 +107,7 @@ class Post:
     def destination(self, url: str = "https://example.com/", **settings: Any) -> UUID:
         with self.units.write() as uow:
             made, _ = Destination.create(
-                self.account_id, Settings(url=url, **settings), SEAL, platform=False, at=uow.now
+                self.account_id, DestinationSettings(url=url, **settings), SEAL, platform=False, at=uow.now
             )
             uow.session.add(made)
             return made.id

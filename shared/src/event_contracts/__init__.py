@@ -21,6 +21,7 @@ from event_contracts.cleanup import (
     WarningDue,
 )
 from event_contracts.contract import Audience, Contract, Instant, Kind, validated
+from event_contracts.delivery import NotificationDelivered, NotificationFailed
 from event_contracts.notifications import Channel, NotificationReady
 from event_contracts.tasks import (
     AlertDigestDue,
@@ -65,6 +66,8 @@ __all__ = [
     "Kind",
     "MembershipGranted",
     "MembershipRevoked",
+    "NotificationDelivered",
+    "NotificationFailed",
     "NotificationReady",
     "Priority",
     "PurgeRequested",

@@ -20,6 +20,7 @@ from event_contracts.cleanup import (
     WarningDue,
 )
 from event_contracts.contract import Contract
+from event_contracts.delivery import NotificationDelivered, NotificationFailed
 from event_contracts.notifications import NotificationReady
 from event_contracts.tasks import AlertDigestDue, TaskAssigned, TaskMissed, TaskMissLimitReached, TaskStatusChanged
 from event_contracts.users import (
@@ -59,6 +60,8 @@ CATALOGUE: tuple[type[Contract], ...] = (
     TaskMissed,
     TaskMissLimitReached,
     AlertDigestDue,
+    NotificationDelivered,
+    NotificationFailed,
 )
 
 by_type: Mapping[str, type[Contract]] = MappingProxyType({contract.type: contract for contract in CATALOGUE})

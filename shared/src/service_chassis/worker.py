@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -74,6 +74,8 @@ class WorkerParts:
     retention: Retention = field(default_factory=Retention)
     foreign: Sequence[ForeignQueue] = ()
     """Queues besides the service's own, on which others publish in a form of their own."""
+    loops: Mapping[str, Callable[[Callable[[], None]], None]] = field(default_factory=dict)
+    """What else goes on in every worker, by name, until `stop` is set; each in a supervised thread."""
 
     @property
     def queue(self) -> str:
@@ -136,6 +138,7 @@ class Worker:
             Loop(f"consumer {consumer.queue}", partial(self._consume, consumer), parts.log, parts.stop)
             for consumer in self.foreign
         ]
+        intake += [Loop(name, run, parts.log, parts.stop) for name, run in parts.loops.items()]
         self._intake = intake
         self._relay_loop = Loop("relay", self._publish, parts.log, self._stop_relay)
 

@@ -1,1 +1,1 @@
-"""Destinations, deliveries, and mails and pushes out."""
+"""Mails reach the people they are for, and whoever asked for one learns what became of it."""

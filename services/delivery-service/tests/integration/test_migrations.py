@@ -1,4 +1,4 @@
-from delivery_service.model import delivery, destination
+from delivery_service.model import delivery, destination, mail
 from delivery_service.model.tables import Entity
 from service_chassis.testing.conformance.migrations import MigrationsConformance
 
@@ -6,6 +6,7 @@ from service_chassis.testing.conformance.migrations import MigrationsConformance
 class TestMigrations(MigrationsConformance):
     base = Entity
     mapped = (
+        mail.Mail,
         destination.Destination,
         destination.Lease,
         delivery.Event,

@@ -6,9 +6,10 @@ from functools import partial
 import event_contracts as contracts
 from service_chassis.messaging.envelope import Event
 from service_chassis.messaging.subscriptions import Drop, Subscriptions, on, on_batch
-from user_service.model.errors import LastAccountAdmin, LastAdmin, UserNotFound
+from user_service.model.errors import LastAccountAdmin, LastAdmin, NotificationNotFound, UserNotFound
+from user_service.model.notification import Channel, Report
 from user_service.persistence.unit_of_work import UnitOfWork
-from user_service.usecases import activity, alert_digests, cleanup, erasure, missed_tasks
+from user_service.usecases import activity, alert_digests, cleanup, erasure, missed_tasks, notifications
 
 
 def subscriptions(tokens_live: timedelta) -> Subscriptions:
@@ -20,6 +21,8 @@ def subscriptions(tokens_live: timedelta) -> Subscriptions:
             on(contracts.PurgeRequested, partial(_purge, tokens_live=tokens_live)),
             on(contracts.TaskMissLimitReached, partial(_deactivate_for_missed_tasks, tokens_live=tokens_live)),
             on(contracts.AlertDigestDue, _send_alert_digest),
+            on(contracts.NotificationDelivered, _note_delivered),
+            on(contracts.NotificationFailed, _note_failed),
         ],
         contracts.CATALOGUE,
     )
@@ -49,4 +52,19 @@ def _send_alert_digest(event: Event, uow: UnitOfWork) -> None:
     try:
         alert_digests.send(uow, event)
     except UserNotFound as error:
+        raise Drop(error.code) from error
+
+
+def _note_delivered(event: Event, uow: UnitOfWork) -> None:
+    _note(event, uow, Report.DELIVERED, None)
+
+
+def _note_failed(event: Event, uow: UnitOfWork) -> None:
+    _note(event, uow, Report.FAILED, event.data.reason)
+
+
+def _note(event: Event, uow: UnitOfWork, outcome: Report, reason: str | None) -> None:
+    try:
+        notifications.report(uow, Channel(event.data.channel), event.data.notification_id, outcome, reason)
+    except NotificationNotFound as error:
         raise Drop(error.code) from error

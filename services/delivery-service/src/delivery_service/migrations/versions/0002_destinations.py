@@ -6,7 +6,7 @@ from alembic import op
 from service_chassis.database.types import Json, UtcDateTime
 
 revision = "delivery_0002"
-down_revision = None
+down_revision = "delivery_0001"
 
 
 def upgrade() -> None:

@@ -1,0 +1,1 @@
+"""Blueprints and schemas; no rules."""

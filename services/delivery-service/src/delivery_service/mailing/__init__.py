@@ -1,0 +1,1 @@
+"""How a mail is put together and leaves the house."""

@@ -1,0 +1,1 @@
+"""What the service does, a module per capability; each takes a unit of work and plain values."""

@@ -1,0 +1,5 @@
+from service_chassis.testing.conformance.description import DescriptionConformance
+
+
+class TestDescription(DescriptionConformance):
+    pass
