@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from delivery_service.dispatch.lane import Lane, Manner
@@ -18,13 +17,13 @@ from delivery_service.dispatch.recording import Recorder
 from delivery_service.dispatch.sending import Sending
 from delivery_service.egress.sender import Sender
 from delivery_service.model.destination import Destination
-from delivery_service.persistence.leases import LeaseRepository
-from delivery_service.persistence.outcomes import Claimed, OutcomeRepository
+from delivery_service.persistence.outcomes import Claimed
+from delivery_service.persistence.unit_of_work import UnitOfWork
 from service_chassis.ids import uuid7
 from service_chassis.logs import Log
 from service_chassis.loop import Loop
 from service_chassis.sealing import Seal
-from service_chassis.unit_of_work import UnitOfWork, Units
+from service_chassis.unit_of_work import Units
 
 LEASE = timedelta(seconds=10)
 MARGIN = 1.0
@@ -46,7 +45,7 @@ class Dispatcher:
     """Any number of dispatchers share the destinations of one database."""
 
     def __init__(
-        self, units: Units[Any], sender: Sender, manner: Manner, *, seal: Seal, log: Log, stop: threading.Event
+        self, units: Units[UnitOfWork], sender: Sender, manner: Manner, *, seal: Seal, log: Log, stop: threading.Event
     ) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid7().hex[-6:]}"
         self._units = units
@@ -95,7 +94,7 @@ class Dispatcher:
         self._recorded.set()
         ended &= self._records.join(deadline + 5)
         with self._units.write() as uow:
-            LeaseRepository(uow.session).release(self._fences(), self.name, uow.now)
+            uow.leases.release(self._fences(), self.name, uow.now)
         self._loop.call_soon_threadsafe(self._sent.set)
         self._loop_thread.join(5)
         return ended
@@ -124,7 +123,7 @@ class Dispatcher:
         """Look for work where that is due, renew the leases where that is, and claim what the lanes have room for."""
         began = time.monotonic()
         with self._units.read() as uow:
-            with_work = LeaseRepository(uow.session).with_work(self.name, uow.now, most=DESTINATIONS)
+            with_work = uow.leases.with_work(self.name, uow.now, most=DESTINATIONS)
         free = [one for one in with_work if one not in self._owned]
         free = free[: min(TAKEN_AT_ONCE, DESTINATIONS - len(self._owned))]
         self._note_work(with_work, began)
@@ -140,7 +139,7 @@ class Dispatcher:
     def _renew(self, uow: UnitOfWork) -> set[UUID]:
         """Prolong the leases and return those that are lost."""
         fences = self._fences()
-        lost = set(fences) - LeaseRepository(uow.session).renew(fences, self.name, uow.now + LEASE) if fences else set()
+        lost = set(fences) - uow.leases.renew(fences, self.name, uow.now + LEASE) if fences else set()
         for destination_id in lost:
             del self._owned[destination_id]
         return lost
@@ -155,16 +154,15 @@ class Dispatcher:
         rested = [lane for lane in self._owned.values() if lane.idle and now - lane.worked_at > IDLE_FOR]
         fences = {lane.id: self._owned.pop(lane.id).fence for lane in rested}
         if fences:
-            LeaseRepository(uow.session).release(fences, self.name, uow.now)
+            uow.leases.release(fences, self.name, uow.now)
         return set(fences)
 
     def _claimed(
         self, uow: UnitOfWork, free: list[UUID], hungry: Mapping[UUID, int]
     ) -> list[tuple[Lane, Destination, list[Claimed]]]:
-        repository = OutcomeRepository(uow.session)
-        fences = LeaseRepository(uow.session).take(free, self.name, uow.now, uow.now + LEASE)
+        fences = uow.leases.take(free, self.name, uow.now, uow.now + LEASE)
         claimed = []
-        for destination in repository.destinations([*fences, *self._owned]):
+        for destination in uow.outcomes.destinations([*fences, *self._owned]):
             if destination.id in fences:
                 lane = Lane(destination, fences[destination.id], self._manner, self._seal, self._units.clock)
                 self._owned[destination.id] = lane
@@ -172,7 +170,7 @@ class Dispatcher:
             else:
                 lane = self._owned[destination.id]
                 most = hungry.get(destination.id, 0)
-            found = repository.claim(destination, uow.now, most=most) if most and destination.is_enabled else []
+            found = uow.outcomes.claim(destination, uow.now, most=most) if most and destination.is_enabled else []
             claimed.append((lane, destination, found))
         return claimed
 

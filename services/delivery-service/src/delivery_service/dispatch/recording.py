@@ -3,15 +3,13 @@
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from delivery_service.dispatch.sending import Report
 from delivery_service.model.destination import Destination
-from delivery_service.persistence.leases import LeaseRepository
-from delivery_service.persistence.outcomes import OutcomeRepository
+from delivery_service.persistence.unit_of_work import UnitOfWork
 from service_chassis.errors import Unavailable
 from service_chassis.logs import Log
-from service_chassis.unit_of_work import UnitOfWork, Units
+from service_chassis.unit_of_work import Units
 
 AT_ONCE = 500
 LOOK_EVERY = 0.5
@@ -21,7 +19,7 @@ AGAIN_AFTER = 0.5
 class Recorder:
     """Nothing it was told is lost while the process lives: where the database is away, it tries again."""
 
-    def __init__(self, units: Units[Any], log: Log, stop: threading.Event, recorded: Callable[[], None]) -> None:
+    def __init__(self, units: Units[UnitOfWork], log: Log, stop: threading.Event, recorded: Callable[[], None]) -> None:
         self._units = units
         self._log = log
         self._stop = stop
@@ -82,15 +80,14 @@ class Recorder:
 
 def write(uow: UnitOfWork, reports: Sequence[Report]) -> None:
     """Write reports in the transaction of a unit of work."""
-    repository = OutcomeRepository(uow.session)
     outcomes = [report.outcome for report in reports if report.outcome is not None]
     if outcomes:
-        repository.record(outcomes)
-    LeaseRepository(uow.session).give_back([one for report in reports for one in report.given_back])
+        uow.outcomes.record(outcomes)
+    uow.leases.give_back([one for report in reports for one in report.given_back])
     for destination_id, breaker, failing_since in {
         report.health[0]: report.health for report in reports if report.health is not None
     }.values():
-        repository.note_health(destination_id, breaker, failing_since)
+        uow.outcomes.note_health(destination_id, breaker, failing_since)
     for destination_id, reason in dict(report.disable for report in reports if report.disable).items():
         destination = uow.session.get(Destination, destination_id, with_for_update=True)
         if destination is not None and destination.is_enabled:

@@ -67,3 +67,15 @@ class DeliveryUnderWay(Conflict):
     """This delivery is being sent, or will be by itself."""
 
     code = "delivery_under_way"
+
+
+class PayloadInvalid(Invalid):
+    """Invalid Data: it must be a JSON object."""
+
+    code = "payload_invalid"
+
+
+class EventDiffers(Conflict):
+    """There is an event with this id and other data."""
+
+    code = "event_differs"
