@@ -6,15 +6,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.running.steward import CLEANUP, TASK, USER, Steward, answers
+from tests.running.steward import CLEANUP, DELIVERY, TASK, USER, Steward, answers
 
 DATABASES = {
     USER: ("user_service", "demo-user-service", "steward_user_service"),
     CLEANUP: ("cleanup_service", "demo-cleanup-service", "steward_cleanup_service"),
     TASK: ("task_service", "demo-task-service", "steward_task_service"),
+    DELIVERY: ("delivery_service", "demo-delivery-service", "steward_delivery_service"),
 }
 """Role, password and database of each service: those of the demo profile."""
-SPEAKERS = ("gateway", "user-web", "user-worker", "cleanup-web", "cleanup-worker", "task-web", "task-worker")
+SPEAKERS = (
+    "gateway",
+    "user-web",
+    "user-worker",
+    "cleanup-web",
+    "cleanup-worker",
+    "task-web",
+    "task-worker",
+    "delivery-web",
+    "delivery-worker",
+)
 
 
 class Composed(Steward):
@@ -29,7 +40,7 @@ class Composed(Steward):
 
     @property
     def services(self) -> Mapping[str, str]:
-        ports = {USER: 8001, TASK: 8002, CLEANUP: 8003}
+        ports = {USER: 8001, TASK: 8002, CLEANUP: 8003, DELIVERY: 8004}
         webs = {service: service.replace("-service", "-web") for service in ports}
         return {service: f"http://{self._host(webs[service])}:{port}" for service, port in ports.items()}
 

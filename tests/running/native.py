@@ -10,12 +10,13 @@ from service_chassis.messaging.topology import Topology
 from service_chassis.testing.servers import Postgres
 from service_chassis.testing.servers.process import free_port
 from tests.running.door import Door
-from tests.running.steward import CLEANUP, RUNS, TASK, TASKS, USER, Steward, answers
+from tests.running.steward import CLEANUP, DELIVERY, RUNS, TASK, TASKS, USER, Steward, answers
 
 GATEWAY = "gateway"
 USER_WEB, USER_WORKER = "user-web", "user-worker"
 CLEANUP_WEB, CLEANUP_WORKER = "cleanup-web", "cleanup-worker"
 TASK_WEB, TASK_WORKER = "task-web", "task-worker"
+DELIVERY_WEB, DELIVERY_WORKER = "delivery-web", "delivery-worker"
 WORKERS = (USER_WORKER, CLEANUP_WORKER)
 COMMANDS = {
     USER_WEB: ("user_service", "web"),
@@ -24,6 +25,8 @@ COMMANDS = {
     CLEANUP_WORKER: ("cleanup_service", "worker"),
     TASK_WEB: ("task_service", "web"),
     TASK_WORKER: ("task_service", "worker"),
+    DELIVERY_WEB: ("delivery_service", "web"),
+    DELIVERY_WORKER: ("delivery_service", "worker"),
     GATEWAY: ("gateway", "web"),
 }
 
@@ -37,7 +40,7 @@ class Native(Steward):
         self._broker_url = f"{rabbitmq_url}?namespace=system-{secrets.token_hex(6)}"
         # As `make run-native` and the containers do it before any worker starts.
         RabbitMQ(self._broker_url).declare(topology())
-        self._databases = {service: postgres.create_database("system") for service in (USER, CLEANUP, TASK)}
+        self._databases = {service: postgres.create_database("system") for service in (USER, CLEANUP, TASK, DELIVERY)}
         self._ports: dict[str, int] = {}
         for name in COMMANDS:
             self._ports[name] = free_port(besides=self._ports.values())
@@ -48,7 +51,8 @@ class Native(Steward):
 
     @property
     def services(self) -> Mapping[str, str]:
-        return {USER: self._address(USER_WEB), CLEANUP: self._address(CLEANUP_WEB), TASK: self._address(TASK_WEB)}
+        webs = {USER: USER_WEB, CLEANUP: CLEANUP_WEB, TASK: TASK_WEB, DELIVERY: DELIVERY_WEB}
+        return {service: self._address(web) for service, web in webs.items()}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,12 +78,16 @@ class Native(Steward):
             "USER_SERVICE_URL": self._address(USER_WEB),
             "CLEANUP_SERVICE_URL": self._address(CLEANUP_WEB),
             "TASK_SERVICE_URL": self._address(TASK_WEB),
+            "DELIVERY_SERVICE_URL": self._address(DELIVERY_WEB),
             "USER_SERVICE_BIND": f"127.0.0.1:{self._ports[USER_WEB]}",
             "CLEANUP_SERVICE_BIND": f"127.0.0.1:{self._ports[CLEANUP_WEB]}",
             "TASK_SERVICE_BIND": f"127.0.0.1:{self._ports[TASK_WEB]}",
+            "DELIVERY_SERVICE_BIND": f"127.0.0.1:{self._ports[DELIVERY_WEB]}",
             "USER_WORKER_BIND": f"127.0.0.1:{self._ports[USER_WORKER]}",
             "CLEANUP_WORKER_BIND": f"127.0.0.1:{self._ports[CLEANUP_WORKER]}",
             "TASK_WORKER_BIND": f"127.0.0.1:{self._ports[TASK_WORKER]}",
+            "DELIVERY_WORKER_BIND": f"127.0.0.1:{self._ports[DELIVERY_WORKER]}",
+            "STEWARD_DATA": str(self._folder / "data"),
         }
 
     def _address(self, name: str) -> str:

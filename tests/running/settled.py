@@ -7,7 +7,7 @@ from uuid import UUID
 from service_chassis.testing.waiting import wait_until
 from tests.running.cleanup import DEACTIVATED, CleanupRun
 from tests.running.people import Person
-from tests.running.steward import CLEANUP, TASK, USER, Steward
+from tests.running.steward import CLEANUP, DELIVERY, TASK, USER, Steward
 
 SETTLES_WITHIN = 30.0
 
@@ -32,7 +32,7 @@ def assert_reconciled(run: CleanupRun, people: Iterable[Person]) -> None:
 def assert_settled(system: Steward) -> None:
     """Check that every user is known to cleanup-service as it is, and that nothing failed on the way."""
     wait_until(lambda: known(system) == actual(system), SETTLES_WITHIN, every=0.1)
-    for service in (USER, CLEANUP, TASK):
+    for service in (USER, CLEANUP, TASK, DELIVERY):
         assert system.rows(service, "SELECT type, reason, error FROM failed_messages") == []
 
 

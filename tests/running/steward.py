@@ -21,7 +21,7 @@ from tests.running.door import Door
 from tests.running.people import PASSWORD, Person, write_csv
 from tests.running.programs import Program, inherited
 
-USER, CLEANUP, TASK = "user-service", "cleanup-service", "task-service"
+USER, CLEANUP, TASK, DELIVERY = "user-service", "cleanup-service", "task-service", "delivery-service"
 RUNS = "/api/v1/cleanup/runs"
 TASKS = "/api/v1/tasks"
 ADMIN = {"email": "admin@example.com", "password": "adminpass"}

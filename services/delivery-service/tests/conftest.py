@@ -1,6 +1,10 @@
 """delivery-service over the database of a test, and notifications as user-service asks for them."""
 
 import json
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,14 +15,17 @@ from sqlalchemy import select
 import delivery_service
 import event_contracts as contracts
 from delivery_service.bootstrap import bootstrap as make_service
+from delivery_service.bootstrap import mailer as make_mailer
 from delivery_service.config import Settings
 from delivery_service.http.demo import demo
 from delivery_service.http.templates import templates
+from delivery_service.mailer import Mailer
 from delivery_service.mailing.folder import MailFolder
 from delivery_service.mailing.templates import Templates
 from delivery_service.model.delivery import AttemptEntry, Delivery, DeliveryState, Event
 from delivery_service.model.destination import Destination
 from delivery_service.model.destination import Settings as DestinationSettings
+from delivery_service.model.mail import Mail
 from delivery_service.parts import Parts
 from delivery_service.persistence.unit_of_work import UnitOfWork
 from service_chassis.clock import Clock, ManualClock
@@ -26,7 +33,8 @@ from service_chassis.database import Database
 from service_chassis.ids import uuid7
 from service_chassis.messaging.envelope import Outgoing
 from service_chassis.sealing import Seal
-from service_chassis.testing.service import Bootstrap
+from service_chassis.service import Service
+from service_chassis.testing.service import Bootstrap, Hear
 from service_chassis.testing.web import Trial
 from service_chassis.unit_of_work import Units
 
@@ -97,6 +105,61 @@ def asked(clock: ManualClock) -> Asking:
 
 
 class Post:
+    """Takes notifications in and sends what is due, as a worker does; time passes when the test says so."""
+
+    def __init__(self, hear: Hear, mailer: Mailer, clock: ManualClock, asked: Asking) -> None:
+        self._hear = hear
+        self._mailer = mailer
+        self._clock = clock
+        self._asked = asked
+
+    def takes(self, template: str = "password_changed", **changes: Any) -> UUID:
+        event = self._asked(template, **changes)
+        self._hear([event])
+        mail_id: UUID = event.data.notification_id
+        return mail_id
+
+    def sends(self) -> int:
+        """Attempt everything that is due, and return how many attempts that took."""
+        attempts = 0
+        while self._mailer.step():
+            attempts += 1
+        self._mailer.transport.close()
+        return attempts
+
+    def waits(self, seconds: float) -> int:
+        """Let time pass, then send."""
+        self._clock.advance(timedelta(seconds=seconds))
+        return self.sends()
+
+    def mail(self, mail_id: UUID) -> Mail:
+        with self._mailer.units.read() as uow:
+            return uow.session.get_one(Mail, mail_id)
+
+    def outcome(self, mail_id: UUID) -> tuple[str, str | None, int]:
+        mail = self.mail(mail_id)
+        return mail.status, mail.reason, mail.attempts
+
+
+@pytest.fixture
+def post_by(hear: Hear, service: Service, clock: ManualClock, asked: Asking) -> Callable[..., Post]:
+    """Returns the post of the service, with its settings changed."""
+
+    def post_by(**changes: Any) -> Post:
+        parts = replace(service.parts, settings=replace(service.parts.settings, **changes))
+        stop = threading.Event()
+        return Post(hear, make_mailer(parts, service.units, service.log, stop), clock, asked)
+
+    return post_by
+
+
+@pytest.fixture
+def post(post_by: Callable[..., Post]) -> Post:
+    """The post that writes files."""
+    return post_by()
+
+
+class Depot:
     """An account's destinations, and what is put in for them."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -170,5 +233,5 @@ class Post:
 
 
 @pytest.fixture
-def post(database: Database, clock: ManualClock) -> Post:
-    return Post(database, clock)
+def depot(database: Database, clock: Clock) -> Depot:
+    return Depot(database, clock)

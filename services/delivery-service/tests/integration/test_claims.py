@@ -19,31 +19,31 @@ LEASE = timedelta(seconds=10)
 class Owner:
     """A dispatcher by name."""
 
-    def __init__(self, post: Any, name: str) -> None:
-        self._post = post
+    def __init__(self, depot: Any, name: str) -> None:
+        self._depot = depot
         self.name = name
         self.fences: dict[UUID, int] = {}
 
     def finds(self) -> list[UUID]:
-        with self._post.units.read() as uow:
+        with self._depot.units.read() as uow:
             return LeaseRepository(uow.session).with_work(self.name, uow.now, most=100)
 
     def takes(self, destination_id: UUID) -> bool:
-        with self._post.units.write() as uow:
+        with self._depot.units.write() as uow:
             taken = LeaseRepository(uow.session).take([destination_id], self.name, uow.now, uow.now + LEASE)
         self.fences |= taken
         return destination_id in taken
 
     def renews(self) -> set[UUID]:
-        with self._post.units.write() as uow:
+        with self._depot.units.write() as uow:
             return LeaseRepository(uow.session).renew(self.fences, self.name, uow.now + LEASE)
 
     def releases(self) -> None:
-        with self._post.units.write() as uow:
+        with self._depot.units.write() as uow:
             LeaseRepository(uow.session).release(self.fences, self.name, uow.now)
 
     def claims(self, destination_id: UUID, most: int = 10) -> list[Claimed]:
-        with self._post.units.write() as uow:
+        with self._depot.units.write() as uow:
             repository = OutcomeRepository(uow.session)
             (destination,) = repository.destinations([destination_id])
             return repository.claim(destination, uow.now, most=most)
@@ -51,7 +51,7 @@ class Owner:
     def records(
         self, destination_id: UUID, delivery_id: UUID, state: DeliveryState, due: datetime | None = None
     ) -> bool:
-        with self._post.units.write() as uow:
+        with self._depot.units.write() as uow:
             outcome = Outcome(
                 delivery_id,
                 destination_id,
@@ -84,20 +84,20 @@ def attempt_row(delivery_id: UUID, at: datetime) -> dict[str, Any]:
 
 
 @pytest.fixture
-def anna(post: Any) -> Owner:
-    return Owner(post, "anna")
+def anna(depot: Any) -> Owner:
+    return Owner(depot, "anna")
 
 
 @pytest.fixture
-def bert(post: Any) -> Owner:
-    return Owner(post, "bert")
+def bert(depot: Any) -> Owner:
+    return Owner(depot, "bert")
 
 
 def test_a_destination_has_one_owner_until_its_lease_ends(
-    post: Any, anna: Owner, bert: Owner, clock: ManualClock
+    depot: Any, anna: Owner, bert: Owner, clock: ManualClock
 ) -> None:
-    destination = post.destination()
-    post.puts_in(destination)
+    destination = depot.destination()
+    depot.puts_in(destination)
     assert anna.finds() == bert.finds() == [destination]
 
     assert anna.takes(destination)
@@ -114,9 +114,9 @@ def test_a_destination_has_one_owner_until_its_lease_ends(
 
 
 def test_an_owner_that_comes_back_after_its_lease_was_taken_over_and_ended_renews_nothing(
-    post: Any, anna: Owner, bert: Owner, clock: ManualClock
+    depot: Any, anna: Owner, bert: Owner, clock: ManualClock
 ) -> None:
-    destination = post.destination()
+    destination = depot.destination()
     anna.takes(destination)
     clock.advance(LEASE)
     bert.takes(destination)
@@ -130,34 +130,34 @@ def test_an_owner_that_comes_back_after_its_lease_was_taken_over_and_ended_renew
     assert anna.renews() == set()
 
 
-def test_only_what_is_due_at_enabled_destinations_is_work(post: Any, anna: Owner, clock: ManualClock) -> None:
-    enabled, _, paused, disabled, deleted = (post.destination() for _ in range(5))
+def test_only_what_is_due_at_enabled_destinations_is_work(depot: Any, anna: Owner, clock: ManualClock) -> None:
+    enabled, _, paused, disabled, deleted = (depot.destination() for _ in range(5))
     for destination in (enabled, paused, disabled, deleted):
-        post.puts_in(destination)
-    post.changes(paused, lambda destination, at: destination.pause(at=at))
-    post.changes(disabled, lambda destination, at: destination.disable(Reason.BY_HAND, at=at))
-    post.changes(deleted, lambda destination, at: destination.delete(at=at))
+        depot.puts_in(destination)
+    depot.changes(paused, lambda destination, at: destination.pause(at=at))
+    depot.changes(disabled, lambda destination, at: destination.disable(Reason.BY_HAND, at=at))
+    depot.changes(deleted, lambda destination, at: destination.delete(at=at))
 
     assert anna.finds() == [enabled]
     clock.advance(timedelta(seconds=-1))
     assert anna.finds() == []
 
 
-def test_claims_come_in_order_and_once(post: Any, anna: Owner) -> None:
-    destination = post.destination()
-    deliveries = post.puts_in(destination, 5)
+def test_claims_come_in_order_and_once(depot: Any, anna: Owner) -> None:
+    destination = depot.destination()
+    deliveries = depot.puts_in(destination, 5)
     anna.takes(destination)
 
     assert [claimed.id for claimed in anna.claims(destination, 3)] == deliveries[:3]
     assert [claimed.id for claimed in anna.claims(destination, 3)] == deliveries[3:]
     assert anna.claims(destination) == []
-    assert post.states(deliveries) == ["sending"] * 5
+    assert depot.states(deliveries) == ["sending"] * 5
     assert anna.finds() == []
 
 
-def test_a_claim_brings_the_bytes_as_they_came(post: Any, anna: Owner) -> None:
-    destination = post.destination()
-    post.puts_in(destination)
+def test_a_claim_brings_the_bytes_as_they_came(depot: Any, anna: Owner) -> None:
+    destination = depot.destination()
+    depot.puts_in(destination)
     anna.takes(destination)
 
     (claimed,) = anna.claims(destination)
@@ -165,9 +165,9 @@ def test_a_claim_brings_the_bytes_as_they_came(post: Any, anna: Owner) -> None:
     assert (claimed.payload, claimed.attempts, claimed.tries) == (b'{"number": 0}', 0, 0)
 
 
-def test_where_order_is_kept_the_head_holds_up_the_others(post: Any, anna: Owner, clock: ManualClock) -> None:
-    destination = post.destination(ordered=True)
-    first, *others = post.puts_in(destination, 3)
+def test_where_order_is_kept_the_head_holds_up_the_others(depot: Any, anna: Owner, clock: ManualClock) -> None:
+    destination = depot.destination(ordered=True)
+    first, *others = depot.puts_in(destination, 3)
     anna.takes(destination)
     assert [claimed.id for claimed in anna.claims(destination, 1)] == [first]
     assert anna.claims(destination) == []
@@ -180,10 +180,10 @@ def test_where_order_is_kept_the_head_holds_up_the_others(post: Any, anna: Owner
 
 
 def test_what_an_owner_was_sending_when_it_died_is_sent_by_the_next(
-    post: Any, anna: Owner, bert: Owner, clock: ManualClock
+    depot: Any, anna: Owner, bert: Owner, clock: ManualClock
 ) -> None:
-    destination = post.destination()
-    deliveries = post.puts_in(destination, 2)
+    destination = depot.destination()
+    deliveries = depot.puts_in(destination, 2)
     anna.takes(destination)
     anna.claims(destination)
     clock.advance(LEASE)
@@ -191,43 +191,43 @@ def test_what_an_owner_was_sending_when_it_died_is_sent_by_the_next(
 
     bert.takes(destination)
 
-    assert post.states(deliveries) == ["pending", "pending"]
+    assert depot.states(deliveries) == ["pending", "pending"]
     assert [claimed.id for claimed in bert.claims(destination)] == deliveries
 
 
-def test_an_owner_that_stops_leaves_everything_to_others_at_once(post: Any, anna: Owner, bert: Owner) -> None:
-    destination = post.destination()
-    deliveries = post.puts_in(destination, 2)
+def test_an_owner_that_stops_leaves_everything_to_others_at_once(depot: Any, anna: Owner, bert: Owner) -> None:
+    destination = depot.destination()
+    deliveries = depot.puts_in(destination, 2)
     anna.takes(destination)
     anna.claims(destination)
 
     anna.releases()
 
-    assert post.states(deliveries) == ["pending", "pending"]
+    assert depot.states(deliveries) == ["pending", "pending"]
     assert bert.takes(destination)
 
 
-def test_an_outcome_is_recorded_with_its_attempt(post: Any, anna: Owner, clock: ManualClock) -> None:
-    destination = post.destination()
-    (delivery_id,) = post.puts_in(destination)
+def test_an_outcome_is_recorded_with_its_attempt(depot: Any, anna: Owner, clock: ManualClock) -> None:
+    destination = depot.destination()
+    (delivery_id,) = depot.puts_in(destination)
     anna.takes(destination)
     anna.claims(destination)
 
     anna.records(destination, delivery_id, DeliveryState.SUCCEEDED)
 
-    delivery = post.delivery(delivery_id)
+    delivery = depot.delivery(delivery_id)
     assert (delivery.state, delivery.due_at, delivery.attempts, delivery.tries) == ("succeeded", None, 1, 1)
     assert (delivery.processed_at, delivery.last_status) == (clock.now(), 200)
-    (attempt,) = post.attempts()
+    (attempt,) = depot.attempts()
     assert (attempt.delivery_id, attempt.request_headers, attempt.answer) == (delivery_id, {"webhook-id": "1"}, "ok")
 
 
 def test_a_success_that_comes_late_is_a_fact_and_a_failure_that_comes_late_is_only_logged(
-    post: Any, anna: Owner, bert: Owner, clock: ManualClock
+    depot: Any, anna: Owner, bert: Owner, clock: ManualClock
 ) -> None:
     """An attempt that was made and not taken into account would reach the customer again and again."""
-    destination = post.destination()
-    succeeded, failed = post.puts_in(destination, 2)
+    destination = depot.destination()
+    succeeded, failed = depot.puts_in(destination, 2)
     anna.takes(destination)
     anna.claims(destination)
     clock.advance(LEASE)
@@ -236,17 +236,17 @@ def test_a_success_that_comes_late_is_a_fact_and_a_failure_that_comes_late_is_on
     assert anna.records(destination, succeeded, DeliveryState.SUCCEEDED)
     assert not anna.records(destination, failed, DeliveryState.FAILED)
 
-    assert post.states([succeeded, failed]) == ["succeeded", "pending"]
-    assert len(post.attempts()) == 2
+    assert depot.states([succeeded, failed]) == ["succeeded", "pending"]
+    assert len(depot.attempts()) == 2
 
 
-def test_what_was_given_up_or_has_arrived_stays_so(post: Any, anna: Owner) -> None:
-    destination = post.destination()
-    (delivery_id,) = post.puts_in(destination)
+def test_what_was_given_up_or_has_arrived_stays_so(depot: Any, anna: Owner) -> None:
+    destination = depot.destination()
+    (delivery_id,) = depot.puts_in(destination)
     anna.takes(destination)
     anna.records(destination, delivery_id, DeliveryState.SUCCEEDED)
 
     assert not anna.records(destination, delivery_id, DeliveryState.FAILED)
 
-    assert post.states([delivery_id]) == ["succeeded"]
-    assert len(post.attempts()) == 2
+    assert depot.states([delivery_id]) == ["succeeded"]
+    assert len(depot.attempts()) == 2

@@ -82,12 +82,12 @@ def clock() -> SystemClock:
 
 
 @pytest.fixture
-def dispatching(post: Any) -> Iterator[Callable[..., Dispatcher]]:
+def dispatching(depot: Any) -> Iterator[Callable[..., Dispatcher]]:
     started: list[Dispatcher] = []
 
     def start(manner: Manner = QUICK) -> Dispatcher:
         log = make_log("delivery-service", level="ERROR", form="json")
-        dispatcher = Dispatcher(post.units, Sender(LOOPBACK), manner, seal=post.seal, log=log, stop=threading.Event())
+        dispatcher = Dispatcher(depot.units, Sender(LOOPBACK), manner, seal=depot.seal, log=log, stop=threading.Event())
         dispatcher.start()
         started.append(dispatcher)
         return dispatcher
@@ -98,68 +98,68 @@ def dispatching(post: Any) -> Iterator[Callable[..., Dispatcher]]:
 
 
 def test_everything_put_in_arrives_once_and_is_verified_by_the_receivers_library(
-    post: Any, sink: Sink, dispatching: Any
+    depot: Any, sink: Sink, dispatching: Any
 ) -> None:
-    destination = post.destination(sink.url)
-    deliveries = post.puts_in(destination, 200)
+    destination = depot.destination(sink.url)
+    deliveries = depot.puts_in(destination, 200)
     dispatching()
 
-    wait_until(lambda: set(post.states(deliveries)) == {"succeeded"}, within=30)
+    wait_until(lambda: set(depot.states(deliveries)) == {"succeeded"}, within=30)
 
     assert len(sink.requests) == len(set(sink.got())) == 200
-    secret = post.of(destination).target(post.seal, timeout=15).secrets.current
+    secret = depot.of(destination).target(depot.seal, timeout=15).secrets.current
     for _, headers, body in sink.requests:
         Webhook(secret).verify(body, headers)
-    assert [attempt.status for attempt in post.attempts()] == [200] * 200
+    assert [attempt.status for attempt in depot.attempts()] == [200] * 200
 
 
-def test_a_failure_is_retried_until_the_schedule_ends(post: Any, sink: Sink, dispatching: Any) -> None:
+def test_a_failure_is_retried_until_the_schedule_ends(depot: Any, sink: Sink, dispatching: Any) -> None:
     """S2-29: failed sends are retried."""
     sink.answer = lambda _: 400
-    (delivery_id,) = post.puts_in(post.destination(sink.url))
+    (delivery_id,) = depot.puts_in(depot.destination(sink.url))
     dispatching()
 
-    wait_until(lambda: post.states([delivery_id]) == ["failed"], within=20)
+    wait_until(lambda: depot.states([delivery_id]) == ["failed"], within=20)
 
-    delivery = post.delivery(delivery_id)
+    delivery = depot.delivery(delivery_id)
     assert (delivery.attempts, delivery.last_status, delivery.last_error) == (3, 400, "http_error")
-    assert [attempt.number for attempt in post.attempts()] == [1, 2, 3]
+    assert [attempt.number for attempt in depot.attempts()] == [1, 2, 3]
     assert [headers["webhook-attempt"] for _, headers, _ in sink.requests] == ["1", "2", "3"]
 
 
 def test_a_destination_that_fails_is_left_alone_and_then_gets_everything(
-    post: Any, sink: Sink, dispatching: Any
+    depot: Any, sink: Sink, dispatching: Any
 ) -> None:
     well = threading.Event()
     sink.answer = lambda _: 200 if well.is_set() else 500
-    destination = post.destination(sink.url, retry_schedule=(0, *[0.1] * 20))
-    deliveries = post.puts_in(destination, 30)
+    destination = depot.destination(sink.url, retry_schedule=(0, *[0.1] * 20))
+    deliveries = depot.puts_in(destination, 30)
     dispatching()
-    wait_until(lambda: post.of(destination).breaker_state == "open", within=20)
+    wait_until(lambda: depot.of(destination).breaker_state == "open", within=20)
 
     well.set()
 
-    wait_until(lambda: set(post.states(deliveries)) == {"succeeded"}, within=30)
-    assert post.of(destination).breaker_state == "closed"
-    assert post.of(destination).failing_since is None
+    wait_until(lambda: set(depot.states(deliveries)) == {"succeeded"}, within=30)
+    assert depot.of(destination).breaker_state == "closed"
+    assert depot.of(destination).failing_since is None
     assert len(sink.requests) < 30 + 2 * QUICK.in_flight
 
 
-def test_410_disables_a_destination_and_its_queue_stays(post: Any, sink: Sink, dispatching: Any) -> None:
+def test_410_disables_a_destination_and_its_queue_stays(depot: Any, sink: Sink, dispatching: Any) -> None:
     sink.answer = lambda _: 410
-    destination = post.destination(sink.url, ordered=True)
-    deliveries = post.puts_in(destination, 3)
+    destination = depot.destination(sink.url, ordered=True)
+    deliveries = depot.puts_in(destination, 3)
     dispatching()
 
-    wait_until(lambda: post.of(destination).standing == "disabled", within=20)
-    wait_until(lambda: "sending" not in post.states(deliveries), within=20)
+    wait_until(lambda: depot.of(destination).standing == "disabled", within=20)
+    wait_until(lambda: "sending" not in depot.states(deliveries), within=20)
 
-    assert post.of(destination).disabled_reason == "gone"
-    assert post.states(deliveries) == ["retrying", "pending", "pending"]
+    assert depot.of(destination).disabled_reason == "gone"
+    assert depot.states(deliveries) == ["retrying", "pending", "pending"]
     assert len(sink.requests) == 1
 
 
-def test_where_order_is_kept_it_is_kept_through_failures(post: Any, sink: Sink, dispatching: Any) -> None:
+def test_where_order_is_kept_it_is_kept_through_failures(depot: Any, sink: Sink, dispatching: Any) -> None:
     refusals = Counter[str]()
 
     def refuse_each_third_once(message_id: str) -> int:
@@ -167,32 +167,32 @@ def test_where_order_is_kept_it_is_kept_through_failures(post: Any, sink: Sink, 
         return 400 if len(refusals) % 3 == 0 and refusals[message_id] == 1 else 200
 
     sink.answer = refuse_each_third_once
-    deliveries = post.puts_in(post.destination(sink.url, ordered=True), 9)
+    deliveries = depot.puts_in(depot.destination(sink.url, ordered=True), 9)
     dispatching()
 
-    wait_until(lambda: set(post.states(deliveries)) == {"succeeded"}, within=30)
+    wait_until(lambda: set(depot.states(deliveries)) == {"succeeded"}, within=30)
 
     arrived = list(dict.fromkeys(sink.got()))
     assert arrived == [b'{"number": %d}' % number for number in range(9)]
     assert len(sink.requests) == 12
 
 
-def test_two_dispatchers_share_the_work_and_send_nothing_twice(post: Any, sink: Sink, dispatching: Any) -> None:
-    deliveries = [one for _ in range(6) for one in post.puts_in(post.destination(sink.url), 20)]
+def test_two_dispatchers_share_the_work_and_send_nothing_twice(depot: Any, sink: Sink, dispatching: Any) -> None:
+    deliveries = [one for _ in range(6) for one in depot.puts_in(depot.destination(sink.url), 20)]
     dispatching()
     dispatching()
 
-    wait_until(lambda: set(post.states(deliveries)) == {"succeeded"}, within=30)
+    wait_until(lambda: set(depot.states(deliveries)) == {"succeeded"}, within=30)
 
     assert Counter(headers["webhook-id"] for _, headers, _ in sink.requests).most_common(1)[0][1] == 1
     assert len(sink.requests) == 120
 
 
-def test_a_rate_limit_paces_exactly(post: Any, sink: Sink, dispatching: Any) -> None:
-    deliveries = post.puts_in(post.destination(sink.url, rate_limit=20), 40)
+def test_a_rate_limit_paces_exactly(depot: Any, sink: Sink, dispatching: Any) -> None:
+    deliveries = depot.puts_in(depot.destination(sink.url, rate_limit=20), 40)
     dispatching()
 
-    wait_until(lambda: set(post.states(deliveries)) == {"succeeded"}, within=30)
+    wait_until(lambda: set(depot.states(deliveries)) == {"succeeded"}, within=30)
 
     times = [at for at, _, _ in sink.requests]
     assert times[-1] - times[0] == pytest.approx(39 / 20, abs=0.5)
@@ -200,15 +200,15 @@ def test_a_rate_limit_paces_exactly(post: Any, sink: Sink, dispatching: Any) -> 
     assert all(later >= earlier for earlier, later in pairwise(times))
 
 
-def test_what_hangs_holds_up_nobody_else(post: Any, sink: Sink, dispatching: Any) -> None:
+def test_what_hangs_holds_up_nobody_else(depot: Any, sink: Sink, dispatching: Any) -> None:
     released = threading.Event()
     hanging = Sink()
     hanging.answer = lambda _: 200 if released.wait(20) else 500
-    post.puts_in(post.destination(hanging.url), 100)
-    deliveries = post.puts_in(post.destination(sink.url), 50)
+    depot.puts_in(depot.destination(hanging.url), 100)
+    deliveries = depot.puts_in(depot.destination(sink.url), 50)
     dispatcher = dispatching()
     try:
-        wait_until(lambda: set(post.states(deliveries)) == {"succeeded"}, within=4)
+        wait_until(lambda: set(depot.states(deliveries)) == {"succeeded"}, within=4)
     finally:
         released.set()
         assert dispatcher.stop()
@@ -216,7 +216,7 @@ def test_what_hangs_holds_up_nobody_else(post: Any, sink: Sink, dispatching: Any
 
 
 def test_a_stop_finishes_what_is_under_way_and_leaves_the_rest_to_others(
-    post: Any, sink: Sink, dispatching: Any
+    depot: Any, sink: Sink, dispatching: Any
 ) -> None:
     arrived, go_on = threading.Event(), threading.Event()
 
@@ -226,7 +226,7 @@ def test_a_stop_finishes_what_is_under_way_and_leaves_the_rest_to_others(
         return 200
 
     sink.answer = slow
-    deliveries = post.puts_in(post.destination(sink.url), 100)
+    deliveries = depot.puts_in(depot.destination(sink.url), 100)
     dispatcher = dispatching()
     assert arrived.wait(10)
     stopping = threading.Thread(target=dispatcher.stop)
@@ -234,24 +234,24 @@ def test_a_stop_finishes_what_is_under_way_and_leaves_the_rest_to_others(
     go_on.set()
     stopping.join(20)
 
-    states = Counter(post.states(deliveries))
+    states = Counter(depot.states(deliveries))
     assert set(states) == {"succeeded", "pending"}
     assert states["succeeded"] == len(sink.requests)
     dispatching()
-    wait_until(lambda: set(post.states(deliveries)) == {"succeeded"}, within=30)
+    wait_until(lambda: set(depot.states(deliveries)) == {"succeeded"}, within=30)
     assert len(sink.requests) == 100
 
 
 def test_a_change_of_settings_reaches_a_dispatcher_that_owns_the_destination(
-    post: Any, sink: Sink, dispatching: Any
+    depot: Any, sink: Sink, dispatching: Any
 ) -> None:
-    destination = post.destination("http://127.0.0.1:9/", retry_schedule=(0, *[0.2] * 30))
-    deliveries = post.puts_in(destination, 1)
+    destination = depot.destination("http://127.0.0.1:9/", retry_schedule=(0, *[0.2] * 30))
+    deliveries = depot.puts_in(destination, 1)
     dispatching(Manner(timeout=5, breaker_failures=1_000))
-    wait_until(lambda: post.delivery(deliveries[0]).attempts > 0, within=20)
+    wait_until(lambda: depot.delivery(deliveries[0]).attempts > 0, within=20)
 
-    with post.units.write() as uow:
+    with depot.units.write() as uow:
         moved = update(Destination).where(Destination.id == destination)
         uow.session.execute(moved.values(url=sink.url, version=Destination.version + 1))
 
-    wait_until(lambda: post.states(deliveries) == ["succeeded"], within=20)
+    wait_until(lambda: depot.states(deliveries) == ["succeeded"], within=20)

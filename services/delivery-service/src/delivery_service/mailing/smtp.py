@@ -29,15 +29,20 @@ class SmtpServer:
         try:
             self._connected().send_message(message)
         except (smtplib.SMTPException, OSError, ValueError) as error:
-            self.close()
+            self._hang_up()
             raise _translated(error) from error
 
     def close(self) -> None:
         """Leave the server; the next mail connects anew."""
+        if self._connection is not None:
+            with suppress(smtplib.SMTPException, OSError):
+                self._connection.quit()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(smtplib.SMTPException, OSError):
-                connection.close()
+            connection.close()
 
     def _connected(self) -> smtplib.SMTP:
         if self._connection is not None:
@@ -45,7 +50,7 @@ class SmtpServer:
                 # What a server closes after a while is noticed here, where no mail is under way yet.
                 if self._connection.noop()[0] == 250:
                     return self._connection
-            self.close()
+            self._hang_up()
         self._connection = connection = self._connect(self._url)
         return connection
 
