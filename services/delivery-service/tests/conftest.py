@@ -170,7 +170,7 @@ class Depot:
     def destination(self, url: str = "https://example.com/", **settings: Any) -> UUID:
         with self.units.write() as uow:
             made, _ = Destination.create(
-                self.account_id, DestinationSettings(url=url, **settings), SEAL, platform=False, at=uow.now
+                self.account_id, DestinationSettings(url=url, **settings), self.seal, platform=False, at=uow.now
             )
             uow.session.add(made)
             return made.id
