@@ -17,6 +17,7 @@ from delivery_service.dispatch.dispatcher import Dispatcher
 from delivery_service.dispatch.lane import Manner
 from delivery_service.egress.rules import EgressRules
 from delivery_service.egress.sender import Sender
+from delivery_service.model.delivery import Event
 from delivery_service.model.destination import Destination
 from delivery_service.model.schedule import Schedule
 from service_chassis.clock import SystemClock
@@ -143,6 +144,21 @@ def test_a_destination_that_fails_is_left_alone_and_then_gets_everything(
     assert depot.of(destination).breaker_state == "closed"
     assert depot.of(destination).failing_since is None
     assert len(sink.requests) < 30 + 2 * QUICK.in_flight
+
+
+def test_a_payload_no_request_can_be_made_of_fails_and_does_not_stay_under_way(
+    depot: Any, sink: Sink, dispatching: Any
+) -> None:
+    destination = depot.destination(sink.url, http_method="GET")
+    (delivery_id,) = depot.puts_in(destination)
+    with depot.units.write() as uow:
+        uow.session.execute(update(Event).values(payload=b"[]"))
+    dispatching()
+
+    wait_until(lambda: depot.states([delivery_id]) == ["failed"], within=20)
+
+    assert depot.delivery(delivery_id).last_error == "not_sent"
+    assert sink.requests == []
 
 
 def test_410_disables_a_destination_and_its_queue_stays(depot: Any, sink: Sink, dispatching: Any) -> None:

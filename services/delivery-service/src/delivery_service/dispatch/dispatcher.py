@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from delivery_service.egress.sender import Sender
 from delivery_service.model.destination import Destination
 from delivery_service.persistence.outcomes import Claimed
 from delivery_service.persistence.unit_of_work import UnitOfWork
+from service_chassis.errors import Unavailable
 from service_chassis.ids import uuid7
 from service_chassis.logs import Log
 from service_chassis.loop import Loop
@@ -93,10 +95,11 @@ class Dispatcher:
         asyncio.run_coroutine_threadsafe(self._sending.finish(within), self._loop).result(within + 5)
         self._recorded.set()
         ended &= self._records.join(deadline + 5)
-        with self._units.write() as uow:
-            uow.leases.release(self._fences(), self.name, uow.now)
         self._loop.call_soon_threadsafe(self._sent.set)
         self._loop_thread.join(5)
+        # Where the database is away, the leases end by themselves.
+        with suppress(Unavailable), self._units.write() as uow:
+            uow.leases.release(self._fences(), self.name, uow.now)
         return ended
 
     @property

@@ -12,8 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from delivery_service.dispatch.lane import Lane, Manner
-from delivery_service.egress.sender import Sender
-from delivery_service.model.attempt import Request, Result
+from delivery_service.egress.sender import DETAIL, Sender
+from delivery_service.model.attempt import ErrorClass, Request, Result
 from delivery_service.model.delivery import judge
 from delivery_service.model.destination import Reason
 from delivery_service.model.headers import MASK
@@ -136,8 +136,7 @@ class Sending:
         succeeded = False
         try:
             began = self._clock.now()
-            request = lane.target.request(Message(claimed.message_id, claimed.payload, claimed.attempts + 1), at=began)
-            result = await self._sender.send(request)
+            request, result = await self._attempted(lane, claimed, began)
             succeeded = result.succeeded
             self._settle(lane, claimed, attempt, began=began, request=request, result=result)
         finally:
@@ -148,6 +147,15 @@ class Sending:
             self.pump()
             if lane.hungry:
                 self._hungry()
+
+    async def _attempted(self, lane: Lane, claimed: Claimed, at: datetime) -> tuple[Request, Result]:
+        target = lane.target
+        request = Request(target.method, target.url, {}, None, target.timeout)
+        try:
+            request = target.request(Message(claimed.message_id, claimed.payload, claimed.attempts + 1), at=at)
+            return request, await self._sender.send(request)
+        except Exception as error:  # noqa: BLE001  # Whatever it is, the delivery must not stay marked as being sent.
+            return request, Result(None, ErrorClass.NOT_SENT, detail=str(error)[:DETAIL])
 
     def _settle(
         self, lane: Lane, claimed: Claimed, attempt: Attempt, *, began: datetime, request: Request, result: Result

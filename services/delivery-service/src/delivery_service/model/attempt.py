@@ -21,6 +21,8 @@ class ErrorClass(StrEnum):
     """The address or URL is one that nothing is sent to."""
     REDIRECT = "redirect"
     CANCELED = "canceled"
+    NOT_SENT = "not_sent"
+    """No request can be made of this payload and these settings."""
 
 
 @dataclass(frozen=True, slots=True)
