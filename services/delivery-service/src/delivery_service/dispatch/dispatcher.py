@@ -102,15 +102,6 @@ class Dispatcher:
             uow.leases.release(self._fences(), self.name, uow.now)
         return ended
 
-    @property
-    def owned(self) -> Mapping[UUID, Lane]:
-        return self._owned
-
-    @property
-    def age(self) -> float:
-        """Seconds since the slowest loop last came round."""
-        return max(self._claims.age, self._records.age)
-
     def _run_loop(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.run(self._sending.run(self._ready.set, self._sent))

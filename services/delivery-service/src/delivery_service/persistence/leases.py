@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import Table, case, delete, exists, or_, select, update
+from sqlalchemy import Table, case, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from delivery_service.model.delivery import Delivery, DeliveryState
@@ -72,10 +72,6 @@ class LeaseRepository:
         query = select(Lease.destination_id, Lease.fence).where(among(self._session, Lease.destination_id, ids))
         ordered = query.order_by(Lease.destination_id).with_for_update(read=True)
         return {row.destination_id: row.fence for row in self._session.execute(ordered)}
-
-    def forget(self, destination_id: UUID) -> None:
-        """Delete the lease of a destination that is gone."""
-        self._session.execute(delete(Lease).where(Lease.destination_id == destination_id))
 
     def _give_back(self, condition: object) -> None:
         waiting = case((Delivery.tries == 0, DeliveryState.PENDING), else_=DeliveryState.RETRYING)
