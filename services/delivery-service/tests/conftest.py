@@ -1,5 +1,6 @@
 """delivery-service over the database of a test, and notifications as user-service asks for them."""
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 import delivery_service
 import event_contracts as contracts
@@ -20,10 +22,13 @@ from delivery_service.http.templates import templates
 from delivery_service.mailer import Mailer
 from delivery_service.mailing.folder import MailFolder
 from delivery_service.mailing.templates import Templates
+from delivery_service.model.delivery import AttemptEntry, Delivery, DeliveryState, Event
+from delivery_service.model.destination import Destination
+from delivery_service.model.destination import Settings as DestinationSettings
 from delivery_service.model.mail import Mail
 from delivery_service.parts import Parts
 from delivery_service.persistence.unit_of_work import UnitOfWork
-from service_chassis.clock import ManualClock
+from service_chassis.clock import Clock, ManualClock
 from service_chassis.database import Database
 from service_chassis.ids import uuid7
 from service_chassis.messaging.envelope import Outgoing
@@ -31,6 +36,9 @@ from service_chassis.sealing import Seal
 from service_chassis.service import Service
 from service_chassis.testing.service import Bootstrap, Hear
 from service_chassis.testing.web import Trial
+from service_chassis.unit_of_work import Units
+
+SEAL = Seal("a secret of tests", "destinations")
 
 
 @pytest.fixture
@@ -149,3 +157,81 @@ def post_by(hear: Hear, service: Service, clock: ManualClock, asked: Asking) -> 
 def post(post_by: Callable[..., Post]) -> Post:
     """The post that writes files."""
     return post_by()
+
+
+class Depot:
+    """An account's destinations, and what is put in for them."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.units = Units(database, UnitOfWork, clock)
+        self.seal = SEAL
+        self.account_id = uuid7()
+
+    def destination(self, url: str = "https://example.com/", **settings: Any) -> UUID:
+        with self.units.write() as uow:
+            made, _ = Destination.create(
+                self.account_id, DestinationSettings(url=url, **settings), self.seal, platform=False, at=uow.now
+            )
+            uow.session.add(made)
+            return made.id
+
+    def puts_in(self, destination_id: UUID, count: int = 1) -> list[UUID]:
+        """Receive events for a destination; return its deliveries, oldest first."""
+        with self.units.write() as uow:
+            events = [self._event(number, uow.now) for number in range(count)]
+            deliveries = [self._delivery(event, destination_id, uow.now) for event in events]
+            uow.session.add_all([*events, *deliveries])
+            return [delivery.id for delivery in deliveries]
+
+    def changes(self, destination_id: UUID, change: Any) -> None:
+        """Let somebody do something to a destination."""
+        with self.units.write() as uow:
+            change(uow.session.get_one(Destination, destination_id), uow.now)
+
+    def of(self, destination_id: UUID) -> Destination:
+        with self.units.read() as uow:
+            return uow.session.get_one(Destination, destination_id)
+
+    def delivery(self, delivery_id: UUID) -> Delivery:
+        with self.units.read() as uow:
+            return uow.session.get_one(Delivery, delivery_id)
+
+    def states(self, ids: list[UUID]) -> list[str]:
+        with self.units.read() as uow:
+            rows = uow.session.execute(select(Delivery.id, Delivery.state).where(Delivery.id.in_(ids)))
+            found = {row.id: row.state for row in rows}
+        return [found[delivery_id] for delivery_id in ids]
+
+    def attempts(self) -> list[AttemptEntry]:
+        with self.units.read() as uow:
+            return list(uow.session.scalars(select(AttemptEntry).order_by(AttemptEntry.id)))
+
+    def _event(self, number: int, now: Any) -> Event:
+        event_id = uuid7()
+        return Event(
+            id=event_id,
+            account_id=self.account_id,
+            event_id=str(event_id),
+            type="data.received",
+            payload=json.dumps({"number": number}).encode(),
+            received_at=now,
+            correlation_id="",
+        )
+
+    def _delivery(self, event: Event, destination_id: UUID, now: Any) -> Delivery:
+        return Delivery(
+            id=uuid7(),
+            event_id=event.id,
+            account_id=self.account_id,
+            destination_id=destination_id,
+            state=DeliveryState.PENDING,
+            due_at=now,
+            attempts=0,
+            tries=0,
+            received_at=now,
+        )
+
+
+@pytest.fixture
+def depot(database: Database, clock: Clock) -> Depot:
+    return Depot(database, clock)

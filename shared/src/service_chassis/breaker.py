@@ -104,8 +104,8 @@ class Breaker:
 
     `counts` says which errors are failures of the other side; an error that does not count is an answer, hence a
     success. What ends a call without being an Exception, such as cancellation, is neither, unless it counts.
-    `storage` keeps state, count and time of opening; `now` gives seconds, those of the epoch where a storage outlives
-    the process.
+    `storage` keeps state, count and time of opening, for instance in a `Record`; `now` gives seconds, those of the
+    epoch where a storage outlives the process.
     """
 
     def __init__(
@@ -219,6 +219,60 @@ class Breaker:
             self._storage.opened_at = datetime.fromtimestamp(self._now(), UTC)
         elif state is State.CLOSED:
             self._recent = _Recent()
+
+
+@dataclass(slots=True)
+class Record:
+    """What of a breaker outlives its process: values for a row to keep."""
+
+    state: State = State.CLOSED
+    failures: int = 0
+    opened_at: datetime | None = None
+
+
+class RecordStorage(CircuitBreakerStorage):
+    """Keeps a breaker's state in a record, which its owner reads from a row and writes back."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__("record")
+        self._record = record
+        self._successes = 0
+
+    @property
+    def state(self) -> str:
+        return self._record.state.replace("_", "-")
+
+    @state.setter
+    def state(self, state: str) -> None:
+        self._record.state = State(state.replace("-", "_"))
+
+    @property
+    def counter(self) -> int:
+        return self._record.failures
+
+    def increment_counter(self) -> None:
+        self._record.failures += 1
+
+    def reset_counter(self) -> None:
+        self._record.failures = 0
+
+    @property
+    def success_counter(self) -> int:
+        return self._successes
+
+    def increment_success_counter(self) -> None:
+        self._successes += 1
+
+    def reset_success_counter(self) -> None:
+        self._successes = 0
+
+    @property
+    def opened_at(self) -> datetime | None:
+        return self._record.opened_at
+
+    @opened_at.setter
+    def opened_at(self, datetime: datetime) -> None:
+        self._record.opened_at = datetime
 
 
 class _Changes(CircuitBreakerListener):

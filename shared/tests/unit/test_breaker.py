@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pybreaker import CircuitMemoryStorage
 
-from service_chassis.breaker import Breaker, BreakerOpen
+from service_chassis.breaker import Breaker, BreakerOpen, Record, RecordStorage, State
 from service_chassis.clock import ManualClock
 
 
@@ -240,3 +240,31 @@ def test_what_a_storage_keeps_outlives_the_breaker(time: Time) -> None:
     time.passes(60)
     succeed(after_a_restart)
     assert Breaker("destination", now=time, storage=storage).state == "closed"
+
+
+def test_a_record_takes_a_breaker_from_one_process_to_another(time: Time) -> None:
+    record = Record()
+    fail(Breaker("destination", now=time, storage=RecordStorage(record)), 5)
+    assert (record.state, record.opened_at) == (State.OPEN, datetime.fromtimestamp(time(), UTC))
+
+    read_back = Record(State(str(record.state)), record.failures, record.opened_at)
+    after_a_restart = Breaker("destination", now=time, storage=RecordStorage(read_back))
+
+    assert after_a_restart.state == "open"
+    time.passes(60)
+    succeed(after_a_restart)
+    assert (read_back.state, read_back.failures) == (State.CLOSED, 0)
+
+
+def test_a_probe_its_process_did_not_live_to_see_the_end_of_is_made_again(time: Time) -> None:
+    record = Record()
+    breaker = Breaker("destination", now=time, storage=RecordStorage(record))
+    fail(breaker, 5)
+    time.passes(60)
+    breaker.allow()
+    assert record.state == State.HALF_OPEN
+
+    after_a_restart = Breaker("destination", now=time, storage=RecordStorage(record))
+
+    succeed(after_a_restart)
+    assert record.state == State.CLOSED

@@ -11,6 +11,11 @@ from prometheus_client import CollectorRegistry
 
 from delivery_service import commands
 from delivery_service.config import NAME, Settings
+from delivery_service.dispatch.dispatcher import Dispatcher
+from delivery_service.dispatch.dispatching import Dispatching
+from delivery_service.dispatch.lane import Manner
+from delivery_service.egress.rules import EgressRules
+from delivery_service.egress.sender import Sender as RequestSender
 from delivery_service.http.demo import demo
 from delivery_service.http.templates import templates
 from delivery_service.mailer import Mailer, Transport
@@ -19,6 +24,7 @@ from delivery_service.mailing.message import Sender
 from delivery_service.mailing.smtp import SmtpServer
 from delivery_service.mailing.templates import Templates
 from delivery_service.messaging.subscriptions import subscriptions
+from delivery_service.model.schedule import Schedule
 from delivery_service.parts import Parts
 from delivery_service.persistence.unit_of_work import UnitOfWork
 from delivery_service.usecases import mails
@@ -88,12 +94,33 @@ def _worker(parts: Parts, units: Units[UnitOfWork], metrics: Metrics, log: Log, 
             breaker=parts.settings.runtime.breaker,
             subscriptions=subscriptions(parts.folder),
             jobs=[every(timedelta(hours=1), partial(mails.forget, folder=parts.folder), name="mails.forget")],
-            loops={"mailer": mailer(parts, units, log, stop).run},
+            loops={
+                "mailer": mailer(parts, units, log, stop).run,
+                "dispatch": dispatching(parts.settings, units, log, stop).run,
+            },
             log=log,
             metrics=metrics,
             stop=stop,
         )
     )
+
+
+def dispatching(settings: Settings, units: Units[UnitOfWork], log: Log, stop: threading.Event) -> Dispatching:
+    """Return what sends to destinations."""
+    egress = settings.egress
+    manner = Manner(
+        Schedule(settings.retry_schedule),
+        timeout=egress.timeout.total_seconds(),
+        in_flight=egress.in_flight,
+        breaker=egress.breaker,
+    )
+    rules = EgressRules(egress.allowed_networks, egress.ports, egress.https_only)
+
+    def make() -> Dispatcher:
+        seal = Seal(settings.answers_secret, "destinations")
+        return Dispatcher(units, RequestSender(rules), manner, seal=seal, log=log, stop=threading.Event())
+
+    return Dispatching(make, stop.wait, stop)
 
 
 def mailer(parts: Parts, units: Units[UnitOfWork], log: Log, stop: threading.Event) -> Mailer:

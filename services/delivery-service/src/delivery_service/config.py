@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from delivery_service.model.schedule import Schedule
+from service_chassis.breaker import BreakerRules
 from service_chassis.installation import data_folder
 from service_chassis.runtime import Runtime
 from service_chassis.settings import Environment
@@ -27,6 +30,7 @@ class Settings:
     """Shared with user-service, which seals with it what only a mail may tell."""
     retry_schedule: tuple[timedelta, ...]
     """How long each attempt waits after the one before it."""
+    egress: "Egress"
     smtp_url: str | None
     """The server that takes mails; without one they become files."""
     smtp_timeout: timedelta
@@ -46,6 +50,7 @@ class Settings:
             answers_secret=reader.secret("DELIVERY_SERVICE_SECRET", demo="demo-delivery-service-secret"),
             notification_secret=reader.secret("NOTIFICATION_SECRET", demo="demo-notification-secret"),
             retry_schedule=_schedule(reader),
+            egress=Egress.read(reader),
             smtp_url=_smtp_url(reader),
             smtp_timeout=reader.seconds("SMTP_TIMEOUT_SECONDS", default=10, minimum=0.1),
             mail_folder=data_folder(reader.text("STEWARD_DATA", default=".data")) / "mail",
@@ -66,13 +71,50 @@ class Settings:
             reader.refuse_in_production(name, when=when, because=because)
 
 
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """How and where destinations are sent to."""
+
+    allowed_networks: tuple[IPv4Network | IPv6Network, ...]
+    ports: frozenset[int]
+    https_only: bool
+    timeout: timedelta
+    """What one attempt may take in all."""
+    in_flight: int
+    breaker: BreakerRules
+
+    @classmethod
+    def read(cls, reader: Environment) -> "Egress":
+        loopback = "127.0.0.0/8,::1/128" if reader.demo else ""
+        return cls(
+            allowed_networks=reader.trusted_networks("DELIVERY_ALLOWED_NETWORKS", default=loopback),
+            ports=_ports(reader),
+            https_only=reader.boolean("DELIVERY_HTTPS_ONLY", default=False),
+            timeout=reader.seconds("DELIVERY_TIMEOUT_SECONDS", default=15, minimum=0.1),
+            in_flight=reader.integer("DELIVERY_IN_FLIGHT", default=16, minimum=1, maximum=1_000),
+            breaker=BreakerRules(
+                reader.integer("DELIVERY_BREAKER_FAILURES", default=5, minimum=1),
+                reader.seconds("DELIVERY_BREAKER_SECONDS", default=60, minimum=0.1),
+            ),
+        )
+
+
+def _ports(reader: Environment) -> frozenset[int]:
+    given = reader.text("DELIVERY_PORTS", default="80,443,8080,8443")
+    words = [word.strip() for word in given.split(",")]
+    if not all(word.isascii() and word.isdigit() and 1 <= int(word) <= 65_535 for word in words):
+        reader.problems.append(f"DELIVERY_PORTS must be numbers of ports like 80,443, not {given!r}.")
+        return frozenset()
+    return frozenset(map(int, words))
+
+
 def _schedule(reader: Environment) -> tuple[timedelta, ...]:
     given = reader.text("DELIVERY_RETRY_SCHEDULE", default=RETRY_SCHEDULE)
     try:
-        waits = tuple(timedelta(seconds=float(word)) for word in given.split(","))
+        waits = Schedule.of_seconds([float(word) for word in given.split(",")]).delays
     except (ValueError, OverflowError):
         waits = ()
-    if not waits or min(waits) < timedelta(0):
+    if not waits:
         reader.problems.append(f"DELIVERY_RETRY_SCHEDULE must be numbers of seconds like 0,5,300, not {given!r}.")
     return waits
 

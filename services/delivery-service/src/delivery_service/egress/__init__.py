@@ -1,0 +1,1 @@
+"""Requests to destinations, which customers name: guarded, bounded in time and size."""
