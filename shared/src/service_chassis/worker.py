@@ -142,7 +142,7 @@ class Worker:
             self._jobs(), database.lock("scheduler"), log=parts.log, metrics=parts.metrics, stop=parts.stop
         )
         self.projections = Scheduler(
-            _projection_jobs(parts), database.lock("projections"), log=parts.log, metrics=parts.metrics, stop=parts.stop
+            _projection_jobs(parts), _Following(self.scheduler), log=parts.log, metrics=parts.metrics, stop=parts.stop
         )
         intake = [Loop("scheduler", self.scheduler.run, parts.log, parts.stop)]
         intake.append(Loop("heartbeat", self._beat, parts.log, parts.stop))
@@ -308,6 +308,19 @@ class Worker:
         if expired:
             self._log.warning("dead_letters_expired", count=expired)
         return deleted >= 5_000
+
+
+class _Following:
+    """The lock of a scheduler that is active where another one is, which spares the database a connection."""
+
+    def __init__(self, leader: Scheduler) -> None:
+        self._leader = leader
+
+    def acquire(self) -> bool:
+        return self._leader.active
+
+    def release(self) -> None:
+        """Leave the lock to whom it belongs."""
 
 
 def _projection_jobs(parts: WorkerParts) -> list[Job]:

@@ -95,13 +95,15 @@ class Comparison:
         epoch, parts, asked = 0, 1, [Range()]
         leaves: list[Range] = []
         while asked:
-            deeper: list[Range] = []
+            unlike: list[Part] = []
             for start in range(0, len(asked), AT_ONCE):
                 told = self._projected.owner.digests(projection.name, asked[start : start + AT_ONCE], parts)
                 epoch = told.epoch
-                for part in self._unlike(projection, told.parts):
-                    (leaves if part.count <= self._leaf else deeper).append(part.range)
-            asked, parts = deeper, PARTS
+                unlike += self._unlike(projection, told.parts)
+            leaves += [part.range for part in unlike if part.count <= self._leaf]
+            deeper = [part for part in unlike if part.count > self._leaf]
+            asked = [part.range for part in deeper]
+            parts = min(PARTS, 1 + max((part.count for part in deeper), default=0) // self._leaf)
         return epoch, sorted(leaves, key=lambda leaf: projection.rows.position(leaf.after))
 
     def _unlike(self, projection: Projection, told: Sequence[Part]) -> list[Part]:
