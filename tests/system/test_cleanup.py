@@ -24,6 +24,7 @@ PROMISED = {
 
 
 def test_the_walk_of_the_readme_ends_in_a_report(system: Steward) -> None:
+    """S0-16."""
     gone, here = person("gone", days_away=45), person("here", days_away=2)
     imported = system.take_in([gone, here])
     signed_in = system.door.post("/api/v1/auth/login", ADMIN).data
@@ -61,6 +62,7 @@ def test_a_run_over_thousands_reconciles_and_tells_of_each_user_once(system: Ste
 
 
 def test_a_user_who_signed_in_after_the_plan_is_left_alone(system: Steward) -> None:
+    """S1-06."""
     anna, bert = person("anna", days_away=40), person("bert", days_away=40)
     system.take_in([anna, bert])
     run = CleanupRun.planned(system)

@@ -61,6 +61,7 @@ def test_a_service_that_is_only_read_answers_all_it_has_accepted(native: Native,
 
 @pytest.mark.servers
 def test_workers_that_end_in_the_middle_of_a_run_lose_nothing(native: Native, figure: Figure) -> None:
+    """S0-22."""
     people = crowd(2_000, inactive=0.8)
     native.take_in(people)
 

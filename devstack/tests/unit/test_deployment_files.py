@@ -77,6 +77,7 @@ def asked_for(read: Callable[[Mapping[str, str]], Any]) -> set[str]:
 
 @pytest.mark.parametrize("process", READERS)
 def test_every_setting_is_in_the_example(process: str, example: dict[str, str]) -> None:
+    """S0-17."""
     assert asked_for(READERS[process]) <= example.keys()
 
 
@@ -118,6 +119,7 @@ def test_everybody_at_the_broker_gets_a_password_from_the_settings(
 
 
 def test_the_procfile_starts_the_processes_of_compose(compose: dict[str, Any]) -> None:
+    """S0-15, S1-01."""
     procfile = parse_procfile((ROOT / "Procfile").read_text())
 
     assert procfile.processes.keys() == READERS.keys() <= compose.keys()

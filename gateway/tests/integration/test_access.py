@@ -31,6 +31,7 @@ def unsigned(issuer: Issuer, **header: Any) -> str:
 def test_a_request_with_a_good_token_reaches_the_service_with_it(
     gateway: RunningGateway, users: UserService, token: str
 ) -> None:
+    """S4-58."""
     answer = gateway.get(PROFILE, token=token)
 
     assert answer.status == 200

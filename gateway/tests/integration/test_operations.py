@@ -137,6 +137,7 @@ def preflight(gateway: RunningGateway, origin: str) -> Any:
 
 
 def test_a_page_of_an_allowed_origin_may_call(start: Start, users: UserService, token: str) -> None:
+    """S4-39."""
     gateway = start(CORS_ALLOWED_ORIGINS="https://app.example.com, http://localhost:5173")
 
     asked = preflight(gateway, "http://localhost:5173")

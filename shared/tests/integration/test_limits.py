@@ -49,6 +49,7 @@ def patient(redis_url: str) -> Limiter:
 
 
 def test_replicas_share_their_windows_in_redis(redis_url: str, user: str) -> None:
+    """S4-40."""
     one, other = patient(redis_url), patient(redis_url)
     remaining = [limiter.hit(FIVE_A_MINUTE, user).remaining for limiter in (one, other, one, other, one)]
 

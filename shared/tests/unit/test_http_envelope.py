@@ -65,6 +65,7 @@ def answer(trial: Trial, method: str, path: str) -> Any:
 
 
 def test_an_answer_has_all_five_keys_and_only_what_the_schema_declares(trial: Trial) -> None:
+    """S1-13, S4-34."""
     body = answer(trial, "GET", "/api/v1/things/one")
 
     assert list(body) == KEYS
@@ -85,6 +86,7 @@ def test_an_error_has_all_five_keys(trial: Trial) -> None:
 
 
 def test_a_list_says_which_piece_of_the_whole_it_is(trial: Trial) -> None:
+    """S4-35."""
     body = answer(trial, "GET", "/api/v1/things")
 
     assert body["data"] == [{"name": "anvil"}]

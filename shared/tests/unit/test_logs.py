@@ -22,6 +22,7 @@ def lines(stream: io.StringIO) -> list[dict[str, object]]:
 
 
 def test_a_line_is_one_json_object_with_the_service_the_level_and_the_time(stream: io.StringIO) -> None:
+    """S4-33."""
     make_log("sample-service", stream=stream).info("user_registered", user=UUID(int=7), text="two\nlines")
 
     (line,) = lines(stream)

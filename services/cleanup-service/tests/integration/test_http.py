@@ -69,6 +69,7 @@ def worker(units: Units[UnitOfWork], policy: Policy, clock: ManualClock, user_se
 def test_a_triggered_run_can_be_followed_to_its_report(
     admin: FlaskClient, trial: Trial, worker: Worker, user_service: Any, clock: ManualClock
 ) -> None:
+    """S1-08, S0-21."""
     anna, bert = user_service.has(days_inactive=40, count=2)
     user_service.has(days_inactive=1)
     cutoff = (clock.now() - timedelta(days=30)).isoformat()

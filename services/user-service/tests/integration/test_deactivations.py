@@ -92,6 +92,7 @@ def test_who_is_still_inactive_is_switched_off_and_told_of(
     state_of: Callable[[User], User],
     published: Published,
 ) -> None:
+    """S0-04."""
     anna, mia = sleepers["anna"], sleepers["mia"]
 
     cleanup.asks(anna, mia)
