@@ -130,3 +130,39 @@ def test_there_is_a_command_for_the_log_of_each_process() -> None:
     printed = re.findall(r"^    docker-compose logs -f (\S+)$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
 
     assert sorted(printed) == sorted(READERS)
+
+
+def test_operations_shows_how_each_database_is_migrated_and_opened(compose: dict[str, Any]) -> None:
+    """S1-04, S1-05."""
+    text = (ROOT / "docs/operations.md").read_text()
+    migrated = set(re.findall(r"^    docker-compose run --rm (\S+) migrate$", text, re.MULTILINE))
+    opened = re.findall(r"^    docker-compose exec postgres psql -U postgres -d (\S+)$", text, re.MULTILINE)
+
+    assert migrated == {process for process in READERS if process.endswith("-web")}
+    assert migrated | {"postgres"} <= compose.keys()
+    assert opened == ["steward_user_service"]
+
+
+def test_the_management_page_of_rabbitmq_is_where_it_is_expected(compose: dict[str, Any]) -> None:
+    """S4-32."""
+    rabbitmq = compose["rabbitmq"]
+
+    assert rabbitmq["image"].endswith("-management")
+    assert [port for port in rabbitmq["ports"] if port.endswith(":15672")]
+
+
+@pytest.mark.parametrize("service", ["user", "task", "cleanup", "delivery"])
+def test_each_service_has_what_it_takes_to_run_it_alone(service: str, compose: dict[str, Any]) -> None:
+    """S0-20, S2-39."""
+    root = ROOT / f"services/{service}-service"
+    package = root / f"src/{service}_service"
+    parts = [
+        root / "pyproject.toml",
+        root / "README.md",
+        package / "__main__.py",
+        package / "config.py",
+        root / "tests",
+    ]
+
+    assert [path for path in parts if not path.exists()] == []
+    assert {f"{service}-web", f"{service}-worker"} <= compose.keys()
