@@ -1,5 +1,6 @@
 """What both sides of a call have to know, where one setting serves both."""
 
+import secrets
 from collections.abc import Mapping
 
 
@@ -9,3 +10,8 @@ def with_service_clients(env: Mapping[str, str]) -> dict[str, str]:
     if not secret or env.get("SERVICE_CLIENTS"):
         return dict(env)
     return {**env, "SERVICE_CLIENTS": f"task-service:{secret}"}
+
+
+def with_gateway_secret(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment in which no other program of this machine can speak for the gateway."""
+    return {**env, "GATEWAY_SECRET": env.get("GATEWAY_SECRET") or secrets.token_urlsafe(32)}

@@ -18,7 +18,7 @@ import delivery_service.bootstrap
 import gateway.bootstrap
 import task_service.bootstrap
 import user_service.bootstrap
-from devstack.credentials import with_service_clients
+from devstack.credentials import with_gateway_secret, with_service_clients
 from service_chassis.database.locks import FileLock
 from service_chassis.service import Service
 from service_chassis.worker import Worker
@@ -49,7 +49,7 @@ class Embedded:
             "STEWARD_DATA": str(data),
             "WEB_PROCESSES": "1",
         }
-        self._env = with_service_clients(own)
+        self._env = with_gateway_secret(with_service_clients(own))
         self._stop = threading.Event()
         self._lock = FileLock(data / "running.lock")
         self._services: list[Service] = []
@@ -67,6 +67,7 @@ class Embedded:
         env = dict(self._env)
         for name, bootstrap in BOOTSTRAPS.items():
             service = bootstrap.bootstrap(env, CollectorRegistry(), self._stop)
+            service.warn_of_unread_settings()
             service.migrate()
             self._services.append(service)
             env[f"{name}_SERVICE_URL"] = self._serve(service)

@@ -19,7 +19,7 @@ from psycopg import sql
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from devstack.credentials import with_service_clients
+from devstack.credentials import with_gateway_secret, with_service_clients
 from service_chassis.messaging.broker import BrokerUnavailable
 from service_chassis.messaging.connect import connect
 from service_chassis.messaging.topology import Topology
@@ -75,7 +75,7 @@ def run(env: Mapping[str, str], procfile: Path, port: int, announce: Callable[[]
     for service in SERVICES:
         _create_database(database_url(env["DATABASE_URL"], service))
     _declare_topology(env["BROKER_URL"])
-    env = with_service_clients(env) | addresses(env)
+    env = with_gateway_secret(with_service_clients(env)) | addresses(env)
     honcho.manager.KILL_WAIT = STOP_WITHIN
     gateway, services = f"http://127.0.0.1:{port}", [env[f"{service.upper()}_SERVICE_URL"] for service in SERVICES]
     processes = Processes(lambda: _wait_until_ready(gateway, services, announce))

@@ -88,7 +88,10 @@ def definitions(
     return {
         "vhosts": [{"name": VHOST}],
         "users": [_user(name, passwords[name]) for name in names(clients, producers)],
-        "permissions": [*map(_permissions, clients), *map(_permission_to_publish, producers)],
+        "permissions": [
+            *(_permissions(client, clients) for client in clients),
+            *map(_permission_to_publish, producers),
+        ],
         **_objects(topology),
     }
 
@@ -123,10 +126,14 @@ def password_hash(password: str, salt: bytes) -> str:
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
 
-def _permissions(client: Client) -> dict[str, str]:
-    """Binding a queue counts as writing to it and reading from the exchange; declaring anything as configuring it."""
+def _permissions(client: Client, clients: Collection[Client]) -> dict[str, str]:
+    """Binding a queue counts as writing to it and reading from the exchange.
+
+    Declaring and deleting count as configuring, so that nobody may configure the exchange of another.
+    """
     queues = [queue.name for queue in client.topology.queues]
-    exchanges = [exchange.name for exchange in client.topology.exchanges]
+    others = {other.exchange for other in clients if other is not client}
+    exchanges = [exchange.name for exchange in client.topology.exchanges if exchange.name not in others]
     # What a service gives up on, it publishes itself to where a queue says that its dead letters go.
     dead = [dict(queue.arguments).get("x-dead-letter-exchange", "") for queue in client.topology.queues]
     sources = [binding.exchange for binding in client.topology.bindings]

@@ -33,6 +33,8 @@ PASSWORDS = {"baker": "yeast", "dairy": "cream", "farm": "straw"}
         ("read", "milk.events", True),
         ("read", "bread.events", False),
         ("configure", "baker.events", True),
+        ("configure", "bread.events", True),
+        ("configure", "milk.events", False),
         ("configure", "dairy.events", False),
     ],
 )

@@ -1,5 +1,7 @@
 """Who may pass: every route needs a verified token of a live session, unless the table says otherwise."""
 
+from dataclasses import dataclass
+
 from aiohttp import hdrs, web
 
 from gateway.opaque import Exchange
@@ -7,6 +9,15 @@ from gateway.routes import SAFE, Access, Route
 from service_chassis.aio import LoopVerifier
 from service_chassis.errors import Unauthenticated
 from service_chassis.revocation import RevocationList, RevocationsStale, SessionEnded
+from service_chassis.tokens import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, and the access token that goes on with the request."""
+
+    principal: Principal
+    access_token: str
 
 
 class Guard:
@@ -15,8 +26,8 @@ class Guard:
         self._revocations = revocations
         self._exchange = exchange
 
-    async def admit(self, request: web.Request, route: Route) -> str | None:
-        """Let a request pass and return the access token that goes on with it; None leaves the request as it is.
+    async def admit(self, request: web.Request, route: Route) -> Caller | None:
+        """Let a request pass and return its caller; None of a public route, which leaves the request as it is.
 
         Raises Unauthenticated, RevocationsStale, KeysUnavailable, ExchangeUnavailable.
         """
@@ -30,7 +41,11 @@ class Guard:
         matters = request.method not in SAFE or route.access is Access.ADMINISTRATIVE
         if matters and not self._revocations.fresh:
             raise RevocationsStale(retry_after=1)
-        return token
+        return Caller(principal, token)
+
+    def note_end(self, caller: Caller) -> None:
+        """Refuse the caller's session from now on, which a service has just ended."""
+        self._revocations.end(caller.principal)
 
 
 def _bearer_token(request: web.Request) -> str:

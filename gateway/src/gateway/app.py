@@ -17,13 +17,14 @@ from gateway.health import Health
 from gateway.identity import Identity
 from gateway.opaque import Exchange
 from gateway.openapi import Description
-from gateway.operations import Operations
+from gateway.operations import Operations, Sources
 from gateway.proxies import Proxies
 from gateway.routes import USER
 from gateway.routing import RouteTable, Target
 from gateway.throttle import Throttle
 from gateway.upstream import Upstream
 from service_chassis.aio import ROUTE, SERVER, Flow, Observation
+from service_chassis.metrics import Metrics
 
 IDLE_CLIENT = 75.0
 """Seconds a client's connection may be idle, or its headers incomplete; balancers in front close theirs after 60."""
@@ -35,6 +36,7 @@ class Parts:
 
     settings: Settings
     registry: CollectorRegistry
+    metrics: Metrics
     observation: Observation
     flow: Flow
     identity: Identity
@@ -45,7 +47,8 @@ class Parts:
 def make_app(parts: Parts) -> web.Application:
     """Return the application, for one event loop."""
     cors = Cors(parts.settings.cors_origins)
-    throttle = Throttle(parts.settings.rate_limit, parts.settings.redis_url)
+    throttle = Throttle(parts.settings.rate_limit, parts.settings.redis_url, parts.settings.breaker)
+    parts.metrics.watch(throttle.breaker)
     proxies = Proxies(parts.settings.trusted_proxies)
     steps = (parts.observation, parts.flow, proxies, throttle, cors)
     app = web.Application(
@@ -83,7 +86,9 @@ class _Running:
 def _operations(parts: Parts, session: aiohttp.ClientSession) -> Operations:
     upstreams = tuple(parts.upstreams.values())
     health = Health(upstreams, session, parts.identity)
-    return Operations(parts.flow, parts.identity, parts.registry, health, Description(upstreams, session, parts.table))
+    description = Description(upstreams, session, parts.table)
+    operators = parts.settings.operators
+    return Operations(Sources(parts.flow, parts.identity, parts.registry, health, description, operators))
 
 
 class Edge:
@@ -101,8 +106,12 @@ class Edge:
         target = Target.parse(request.raw_path)
         route = self._table.find(request.method, target)
         request[ROUTE] = route.path
-        access_token = await self._guard.admit(request, route)
-        return await self._forwarder.forward(request, route, target, access_token)
+        caller = await self._guard.admit(request, route)
+        access_token = None if caller is None else caller.access_token
+        response = await self._forwarder.forward(request, route, target, access_token)
+        if route.ends_session and caller is not None and response.status < 300:
+            self._guard.note_end(caller)
+        return response
 
 
 async def _not_yet(_: web.Request) -> None:

@@ -49,33 +49,31 @@ def bootstrap(env: Mapping[str, str], registry: CollectorRegistry, stop: threadi
     """Put the gateway together; once `stop` is set it says that it is about to end. Raises SettingsError."""
     settings = Settings.read(env)
     log = make_log("gateway", level=settings.log_level, form=settings.log_format)
-    metrics = UpstreamMetrics(registry)
+    if settings.unread:
+        log.warning("settings_not_read", names=list(settings.unread))
+    metrics, of_upstreams = Metrics(registry, "gateway"), UpstreamMetrics(registry)
     identity = Identity(settings)
-    metrics.watch_feed(lambda: identity.revocations.age)
+    of_upstreams.watch_feed(lambda: identity.revocations.age)
     parts = Parts(
         settings=settings,
         registry=registry,
-        observation=Observation(log, Metrics(registry, "gateway")),
+        metrics=metrics,
+        observation=Observation(log, metrics),
         flow=Flow(stop),
         identity=identity,
-        upstreams=_upstreams(settings, metrics, log),
+        upstreams=_upstreams(settings, metrics, of_upstreams, log),
         table=RouteTable(ROUTES + DEMO_ROUTES if settings.demo else ROUTES),
     )
     return Gateway(settings, log, parts)
 
 
-def _upstreams(settings: Settings, metrics: UpstreamMetrics, log: Log) -> dict[str, Upstream]:
+def _upstreams(settings: Settings, metrics: Metrics, of_upstreams: UpstreamMetrics, log: Log) -> dict[str, Upstream]:
     upstreams = {}
     for service, origin in settings.services.items():
-        breaker = Breaker(
-            service,
-            failures=settings.breaker_failures,
-            open_for=settings.breaker_open,
-            counts=lambda error: isinstance(error, UpstreamFailed),
-        )
+        breaker = Breaker(service, settings.breaker, counts=lambda error: isinstance(error, UpstreamFailed))
         metrics.watch(breaker)
         breaker.on_change(partial(_log_change, log, service))
-        upstreams[service] = Upstream(service, origin, breaker, metrics, settings.upstream_requests)
+        upstreams[service] = Upstream(service, origin, breaker, of_upstreams, settings.upstream_requests)
     return upstreams
 
 

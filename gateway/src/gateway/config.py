@@ -6,12 +6,15 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from gateway.routes import CLEANUP, DELIVERY, TASK, USER
+from service_chassis.breaker import BreakerRules
+from service_chassis.gateway_word import gateway_secret
 from service_chassis.logs import FORMATS
 from service_chassis.settings import Environment, Network
 from service_chassis.tokens.settings import SHARED_ALGORITHM, shared_secret
 
 RATE_LIMIT = 100
 """Requests per second and address in production, unless a setting says otherwise."""
+EVERYWHERE = "0.0.0.0/0,::/0"
 LONGEST_GRACE = timedelta(seconds=5)
 ALGORITHMS = ("RS256", "ES256", "EdDSA", SHARED_ALGORITHM)
 
@@ -35,17 +38,21 @@ class Settings:
     """Requests under way to one service; further ones wait a little for their turn."""
     rate_limit: int
     """Requests per second and address; 0 is no limit."""
+    gateway_secret: str
+    """What it shows the services, so that they believe it where a request comes from."""
     trusted_proxies: tuple[Network, ...]
     """Proxies in front, which are believed where a request comes from."""
+    operators: tuple[Network, ...]
+    """From where metrics and the state of each service are seen; others hear one word."""
     redis_url: str | None
     cors_origins: frozenset[str]
     demo: bool
-    breaker_failures: int
-    breaker_open: timedelta
+    breaker: BreakerRules
     drain_grace: timedelta
     """How long new connections are still taken after SIGTERM, so that balancers see the readiness change."""
     log_level: str
     log_format: str
+    unread: tuple[str, ...]
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Settings":
@@ -65,15 +72,24 @@ class Settings:
             body_within=reader.seconds("GATEWAY_BODY_SECONDS", default=5, minimum=0.1),
             upstream_requests=reader.integer("GATEWAY_UPSTREAM_REQUESTS", default=256, minimum=1),
             rate_limit=reader.integer("GATEWAY_RATE_LIMIT", default=0 if reader.demo else RATE_LIMIT),
+            gateway_secret=gateway_secret(reader),
             trusted_proxies=reader.trusted_networks("GATEWAY_TRUSTED_PROXIES"),
+            operators=reader.trusted_networks(
+                "GATEWAY_OPERATORS",
+                default=EVERYWHERE if reader.demo else "",
+                otherwise="would show strangers what is going on",
+            ),
             redis_url=reader.optional("REDIS_URL"),
             cors_origins=frozenset(reader.words("CORS_ALLOWED_ORIGINS")),
             demo=reader.demo,
-            breaker_failures=reader.integer("GATEWAY_BREAKER_FAILURES", default=5, minimum=1),
-            breaker_open=reader.seconds("GATEWAY_BREAKER_SECONDS", default=60, minimum=0.1),
+            breaker=BreakerRules(
+                reader.integer("GATEWAY_BREAKER_FAILURES", default=5, minimum=1),
+                reader.seconds("GATEWAY_BREAKER_SECONDS", default=60, minimum=0.1),
+            ),
             drain_grace=_drain_grace(reader),
             log_level=reader.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),
             log_format=reader.choice("LOG_FORMAT", FORMATS, default="auto"),
+            unread=reader.unread("GATEWAY_", "CORS_"),
         )
         reader.finish()
         return settings

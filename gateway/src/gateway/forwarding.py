@@ -43,7 +43,7 @@ class Forwarder:
         deadline = asyncio.get_running_loop().time() + (route.deadline or settings.deadline).total_seconds()
         size = min(route.body_limit or settings.body_limit, settings.body_limit)
         body = await read_whole(request, BodyLimits(size, settings.body_within.total_seconds(), deadline))
-        call = _call(request, route, target, body, deadline)
+        call = self._call(request, route, target, body, deadline)
         if access_token is not None:
             call.headers[hdrs.AUTHORIZATION] = f"Bearer {access_token}"
         reply = await upstream.exchange(self._session, call)
@@ -51,19 +51,18 @@ class Forwarder:
             return web.Response(status=reply.status, headers=headers.passed_out(reply.headers), body=reply.body)
         return await _stream(request, reply, deadline)
 
+    def _call(self, request: web.Request, route: Route, target: Target, body: bytes | None, deadline: float) -> Call:
+        passed = headers.passed_in(request.headers)
+        passed.update(headers.origin(request, ids_of(request), self._settings.gateway_secret))
+        remaining = deadline - asyncio.get_running_loop().time()
+        passed["X-Request-Deadline-Ms"] = str(max(0, int(remaining * 1000)))
+        return Call(request.method, str(target), passed, body, deadline, _is_repeatable(request.method, route, passed))
+
     def _upstream(self, route: Route) -> Upstream:
         upstream = self._upstreams.get(route.service)
         if upstream is None:
             raise ServiceNotConfigured
         return upstream
-
-
-def _call(request: web.Request, route: Route, target: Target, body: bytes | None, deadline: float) -> Call:
-    passed = headers.passed_in(request.headers)
-    passed.update(headers.origin(request, ids_of(request)))
-    remaining = deadline - asyncio.get_running_loop().time()
-    passed["X-Request-Deadline-Ms"] = str(max(0, int(remaining * 1000)))
-    return Call(request.method, str(target), passed, body, deadline, _is_repeatable(request.method, route, passed))
 
 
 def _is_repeatable(method: str, route: Route, passed: CIMultiDict[str]) -> bool:

@@ -30,7 +30,7 @@ class Identity:
 
     def __init__(self, settings: Settings) -> None:
         clock = SystemClock()
-        breaker = Breaker(USER, open_for=PAUSE)
+        breaker = Breaker(USER, settings.breaker.at_most(PAUSE))
         transport = Pool(longest_body=LONGEST_FEED)
         self._issuer = ServiceClient(settings.services[USER], breaker=breaker, within=WITHIN, transport=transport)
         self._keys = _keys(settings, self._issuer)

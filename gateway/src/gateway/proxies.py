@@ -36,11 +36,11 @@ class Proxies:
             hops += reversed([_plain(hop.strip()) for hop in said.split(",")])
         address = hops[0]
         for hop in hops:
-            parsed = _parsed(hop)
-            if parsed is None:
+            value = parsed(hop)
+            if value is None:
                 break
             address = hop
-            if not any(parsed in network for network in self._trusted):
+            if not any(value in network for network in self._trusted):
                 break
         return address
 
@@ -50,7 +50,8 @@ def _plain(address: str | None) -> str:
     return (address or "unknown").removeprefix("::ffff:")
 
 
-def _parsed(address: str) -> IPv4Address | IPv6Address | None:
+def parsed(address: str) -> IPv4Address | IPv6Address | None:
+    """Return an address as a value, or None for what is none."""
     try:
         return ip_address(address)
     except ValueError:

@@ -33,6 +33,8 @@ class Route:
     alone: bool = False
     takes_key: bool = True
     """Whether a repeat under the same idempotency key does nothing new."""
+    ends_session: bool = False
+    """Whether the caller's session is over once the service has said yes."""
     deadline: timedelta | None = None
     body_limit: int | None = None
     """Where these differ from the gateway's own."""
@@ -57,7 +59,9 @@ ROUTES = (
     public("/api/v1/auth/email-change/undo"),
     public("/api/v1/auth/password-reset"),
     public("/api/v1/auth/password-reset/confirm"),
+    Route("/api/v1/auth/logout", USER, methods=frozenset({"POST"}), alone=True, takes_key=False, ends_session=True),
     Route("/api/v1/auth", USER, takes_key=False),
+    Route("/api/v1/users/profile", USER, methods=frozenset({"DELETE"}), alone=True, ends_session=True),
     Route("/api/v1/users", USER),
     Route("/api/v1/accounts/{}/destinations", DELIVERY),
     Route("/api/v1/accounts/{}/logs", DELIVERY),

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.proxies import ADDRESS
 from service_chassis.aio import refusal
+from service_chassis.breaker import Breaker, BreakerRules
 from service_chassis.errors import TooManyRequests
 from service_chassis.limits import Allowed, Limit, Limiter
 
@@ -21,12 +22,17 @@ PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 class Throttle:
     """The middleware; probes pass it, or a flood would make the gateway look dead."""
 
-    def __init__(self, amount: int, redis_url: str | None) -> None:
+    def __init__(self, amount: int, redis_url: str | None, rules: BreakerRules) -> None:
         """Count in Redis for all replicas, or in this process; an amount of 0 is no limit."""
         self._limit = Limit(amount, PER) if amount else None
-        self._limiter = Limiter.from_url(redis_url)
+        self._limiter = Limiter.from_url(redis_url, rules)
         self._waits = redis_url is not None
         self._policy = f'"address";q={amount};w={PER.total_seconds():.0f}'
+
+    @property
+    def breaker(self) -> Breaker:
+        """The breaker in front of the windows that are shared."""
+        return self._limiter.breaker
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:

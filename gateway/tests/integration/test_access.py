@@ -10,6 +10,8 @@ import jwt
 import pytest
 
 from gateway.testing import Issuer, RunningGateway, SigningKey, StubService, UserService
+from gateway.testing.behaviours import answer as answering
+from gateway.testing.behaviours import echo
 from service_chassis.ids import uuid7
 from service_chassis.testing.waiting import wait_until
 
@@ -224,7 +226,7 @@ def test_with_a_shared_secret_tokens_are_verified_without_any_key_being_fetched(
 def test_a_user_id_is_known_from_the_token_alone(gateway: RunningGateway, users: UserService, token: str) -> None:
     forged = (
         "X-User-Id: 1\r\nX_User_Id: 1\r\nX.User.Id: 1\r\nx-USER-id: 2\r\nX-User-Role: admin\r\nX_User_Role: admin\r\n"
-        "X-Account-Id: 5\r\nX-Forwarded-User: root\r\nRemote_User: root\r\nX-Forwarded-For: 10.0.0.1\r\n"
+        "X-Account-Id: 5\r\nX-Gateway-Secret: guessed\r\nX-Forwarded-User: root\r\nRemote_User: root\r\nX-Forwarded-For: 10.0.0.1\r\n"
         "X_Forwarded_For: 10.0.0.1\r\nX-Correlation-ID: mine\r\nConnection: X-Custom, keep-alive\r\nX-Custom: 1\r\n"
     )
 
@@ -240,6 +242,7 @@ def test_a_user_id_is_known_from_the_token_alone(gateway: RunningGateway, users:
     assert [name for name, _ in seen.headers].count("X-Forwarded-For") == 1
     assert seen.header("X-Forwarded-Host") == "steward.test"
     assert seen.header("X-Forwarded-Proto") == "http"
+    assert [value for name, value in seen.headers if name == "X-Gateway-Secret"] == ["demo-gateway-secret"]
     assert seen.header("X-Correlation-ID") == "mine"
 
 
@@ -247,5 +250,28 @@ def test_ids_of_sessions_may_be_missing_in_tokens_of_services(
     gateway: RunningGateway, users: UserService, issuer: Issuer
 ) -> None:
     token = issuer.token(kind="service", sid=None, role=None, sub=str(UUID(int=1)))
+
+    assert gateway.get(PROFILE, token=token).status == 200
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/api/v1/auth/logout"), ("DELETE", PROFILE)])
+def test_the_gateway_remembers_a_session_whose_end_it_has_passed_on(
+    gateway: RunningGateway, users: UserService, token: str, method: str, path: str
+) -> None:
+    """S2-05, C-41."""
+    assert gateway.request(method, path, token=token).status == 200
+
+    answer = gateway.get("/api/v1/accounts", token=token)
+
+    assert (answer.status, answer.error) == (401, "session_ended")
+    assert [seen.target for seen in users.seen] == [path]
+
+
+def test_a_session_that_the_service_did_not_end_goes_on(
+    gateway: RunningGateway, users: UserService, token: str
+) -> None:
+    users.behaves = answering(409)
+    assert gateway.request("DELETE", PROFILE, token=token).status == 409
+    users.behaves = echo
 
     assert gateway.get(PROFILE, token=token).status == 200

@@ -29,6 +29,20 @@ def test_what_is_for_everybody_needs_no_token(gateway: RunningGateway, path: str
     assert answer.headers["X-Correlation-ID"]
 
 
+def test_strangers_see_no_metrics_and_of_the_state_one_word(start: Start) -> None:
+    gateway = start(GATEWAY_OPERATORS="192.0.2.0/24,fd00::/8", GATEWAY_TRUSTED_PROXIES="127.0.0.1")
+
+    def seen_from(address: str) -> tuple[int, bool, bool]:
+        headers = {"X-Forwarded-For": address}
+        reports = [gateway.get(path, headers=headers).json["data"] for path in ("/status", "/api/v1/health/")]
+        assert [report["status"] for report in reports] == ["healthy", "healthy"]
+        return gateway.get("/metrics", headers=headers).status, *("services" in report for report in reports)
+
+    assert seen_from("198.51.100.7") == (404, False, False)
+    assert seen_from("unknown") == (404, False, False)
+    assert seen_from("192.0.2.1") == seen_from("fd00::1") == (200, True, True)
+
+
 def test_health_is_that_of_all_services_together(gateway: RunningGateway) -> None:
     health = gateway.get("/api/v1/health").json["data"]
 
@@ -108,7 +122,7 @@ def test_requests_and_what_became_of_them_are_measured(gateway: RunningGateway, 
     assert 'http_requests_total{method="GET",route="/api/v1/reports",status="401"} 1.0' in metrics
     assert 'http_requests_total{method="GET",route="unmatched",status="404"} 1.0' in metrics
     assert 'gateway_upstream_seconds_count{outcome="2xx",service="user-service"} 1.0' in metrics
-    assert 'gateway_breaker_state{service="cleanup-service"} 0.0' in metrics
+    assert 'breaker_state{breaker="cleanup-service"} 0.0' in metrics
     assert "gateway_revocations_age_seconds 0." in metrics or "gateway_revocations_age_seconds 1." in metrics
     assert "coffee" not in metrics
 
@@ -200,4 +214,4 @@ def test_two_gateways_in_one_process_do_not_see_each_other(start: Start, users: 
     assert one.get(PROFILE, token=token).status == 200
     assert other.get(PROFILE, token=token).error == "circuit_open"
     assert (one.ready, other.ready) == (True, False)
-    assert 'gateway_breaker_state{service="user-service"} 0.0' in one.get("/metrics").body.decode()
+    assert 'breaker_state{breaker="user-service"} 0.0' in one.get("/metrics").body.decode()

@@ -67,10 +67,11 @@ class People:
         self._hear = hear
         self._clock = clock
         self._states: dict[UUID, dict[str, Any]] = {}
+        self._names: dict[UUID, dict[str, Any]] = {}
         self.asked: list[list[UUID]] = []
         self.away = False
 
-    def has(self, *, role: str = "user", told: bool = True) -> UUID:
+    def has(self, *, role: str = "user", name: str = "", username: str | None = None, told: bool = True) -> UUID:
         """Have a new user, of whom events tell at once or not yet."""
         user_id = uuid7()
         self._states[user_id] = {
@@ -80,9 +81,16 @@ class People:
             "reactivated_at": None,
             "version": 1,
         }
+        self._names[user_id] = {"name": name, "username": username}
         if told:
             self._hear([self.registered(user_id)])
         return user_id
+
+    def is_called(self, user_id: UUID, name: str, username: str | None, *, told: bool = True) -> None:
+        self._names[user_id] = {"name": name, "username": username}
+        self._change(user_id)
+        if told:
+            self._hear([self.updated(user_id)])
 
     def deactivates(self, user_id: UUID, *, told: bool = True) -> None:
         self._change(user_id, status="deactivated")
@@ -105,10 +113,13 @@ class People:
 
     def becomes(self, user_id: UUID, role: str) -> None:
         self._change(user_id, role=role)
-        self._hear([self.event(contracts.UserUpdated, user_id, email="", name="")])
+        self._hear([self.updated(user_id)])
 
     def registered(self, user_id: UUID) -> Outgoing:
-        return self.event(contracts.UserRegistered, user_id, email="", name="")
+        return self.event(contracts.UserRegistered, user_id, email="", **self._names[user_id])
+
+    def updated(self, user_id: UUID) -> Outgoing:
+        return self.event(contracts.UserUpdated, user_id, email="", **self._names[user_id])
 
     def event(self, contract: Callable[..., Any], user_id: UUID, **more: Any) -> Outgoing:
         state = dict(self._states[user_id])
@@ -126,7 +137,12 @@ class People:
         ids = msgspec.json.decode(request.body or b"", type=dict[str, list[UUID]])["ids"]
         self.asked.append(ids)
         known = [self._states[user_id] for user_id in ids if user_id in self._states]
-        return Answer(200, msgspec.json.encode([{**state, "id": state["user_id"]} for state in known]))
+        return Answer(
+            200,
+            msgspec.json.encode(
+                [{**state, **self._names[state["user_id"]], "id": state["user_id"]} for state in known]
+            ),
+        )
 
     def _change(self, user_id: UUID, **changes: Any) -> None:
         state = self._states[user_id]

@@ -14,13 +14,12 @@ from sqlalchemy import insert
 import user_service
 from event_contracts import Contract, NotificationReady, by_type
 from service_chassis.clock import ManualClock
-from service_chassis.http.kit import EXTENSION
+from service_chassis.gateway_word import DEMO_SECRET, HEADER
 from service_chassis.messaging import failures, outbox
 from service_chassis.messaging.broker import Delivery
 from service_chassis.messaging.envelope import Event, decoded, received
 from service_chassis.sealing import Seal
 from service_chassis.service import Service
-from service_chassis.testing.waiting import wait_until
 from user_service.bootstrap import bootstrap
 from user_service.model.signing import SigningKey
 from user_service.model.user import Role, User
@@ -71,20 +70,17 @@ def service(env: dict[str, str], clock: ManualClock, signing_key: dict[str, Any]
         ).email_verified_at = uow.now
     yield service
     stop.set()
-    # One that still polls would be left with a connection that nobody closes.
-    for poller in [thread for thread in threading.enumerate() if thread.name == "revocations"]:
-        poller.join(10)
     service.close()
 
 
 @pytest.fixture
 def new_web(service: Service) -> Callable[[], FlaskClient]:
-    """Starts another web process, as far as a process is its memory, that has polled the revocations once."""
+    """Starts another web process, as far as a process is its memory; calls come by the gateway."""
 
     def new_web() -> FlaskClient:
-        app = service.make_web()
-        wait_until(lambda: app.extensions[EXTENSION].revocations.fresh)
-        return app.test_client()
+        client = service.make_web().test_client()
+        client.environ_base[f"HTTP_{HEADER.upper().replace('-', '_')}"] = DEMO_SECRET
+        return client
 
     return new_web
 

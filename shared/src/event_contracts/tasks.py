@@ -105,6 +105,7 @@ class AlertDigestDue(FromTaskService, frozen=True, kw_only=True):
     missed: int
     due_soon: int
     assignee_deactivated: int
+    consequence_held: int = 0
 
     @property
     def subject(self) -> str:

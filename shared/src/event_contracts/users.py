@@ -56,6 +56,7 @@ class UserRegistered(UserState, frozen=True, kw_only=True):
 
     email: str
     name: str
+    username: str | None = None
 
 
 class UserUpdated(UserState, frozen=True, kw_only=True):
@@ -68,6 +69,7 @@ class UserUpdated(UserState, frozen=True, kw_only=True):
 
     email: str
     name: str
+    username: str | None = None
 
 
 class UserActivityRecorded(UserEvent, frozen=True, kw_only=True):

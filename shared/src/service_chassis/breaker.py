@@ -47,6 +47,21 @@ class BreakerOpen(Unavailable):
     code = "circuit_open"
 
 
+@dataclass(frozen=True, slots=True)
+class BreakerRules:
+    """After how many failures in a row something is left alone, and for how long."""
+
+    failures: int = 5
+    open_for: timedelta = timedelta(seconds=60)
+
+    def at_most(self, open_for: timedelta) -> "BreakerRules":
+        """Return the same rules, for what has to be tried again sooner."""
+        return BreakerRules(self.failures, min(self.open_for, open_for))
+
+
+USUAL = BreakerRules()
+
+
 class Outcome(Enum):
     SUCCEEDED = auto()
     FAILED = auto()
@@ -96,9 +111,8 @@ class Breaker:
     def __init__(
         self,
         name: str,
+        rules: BreakerRules = USUAL,
         *,
-        failures: int = 5,
-        open_for: timedelta = timedelta(seconds=60),
         counts: Callable[[BaseException], bool] = any_error,
         now: Callable[[], float] = time.monotonic,
         storage: CircuitBreakerStorage | None = None,
@@ -111,8 +125,8 @@ class Breaker:
         self._probe_began: float | None = None
         self._recent = _Recent()
         self._circuit = CircuitBreaker(
-            fail_max=failures,
-            reset_timeout=open_for.total_seconds(),
+            fail_max=rules.failures,
+            reset_timeout=rules.open_for.total_seconds(),
             exclude=[lambda error: not (isinstance(error, CallFailed) or counts(error))],
             listeners=[_Changes(self._changed)],
             state_storage=self._storage,

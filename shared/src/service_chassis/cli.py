@@ -80,6 +80,7 @@ def ready_service(context: click.Context) -> Service:
 def _lasting_service(context: click.Context) -> Service:
     """Return the service for a process that is to stay, which waits for its database and may make it."""
     service: Service = context.obj()
+    service.warn_of_unread_settings()
     service.database.make_folder()
     return _migrated(service, context.obj.stop, patience=PATIENCE)
 

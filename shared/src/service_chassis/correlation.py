@@ -49,10 +49,16 @@ def fresh() -> Correlation:
     return Correlation(correlation_id=str(uuid7()), traceparent=next_traceparent(None))
 
 
+def accepted(correlation_id: str | None) -> str | None:
+    """Return an id that somebody outside gave, or None where it is none that may stand in logs and headers."""
+    return correlation_id if correlation_id and ACCEPTED_ID.match(correlation_id) else None
+
+
 def from_headers(correlation_id: str | None, traceparent: str | None) -> Correlation:
     """Take over the ids a caller sent where they are well formed, and make the missing ones."""
-    accepted = correlation_id if correlation_id and ACCEPTED_ID.match(correlation_id) else str(uuid7())
-    return Correlation(correlation_id=accepted, traceparent=next_traceparent(traceparent))
+    return Correlation(
+        correlation_id=accepted(correlation_id) or str(uuid7()), traceparent=next_traceparent(traceparent)
+    )
 
 
 def next_traceparent(received: str | None) -> str:

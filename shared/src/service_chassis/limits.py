@@ -17,14 +17,11 @@ from limits.errors import StorageError
 from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from service_chassis.breaker import Breaker, BreakerOpen, State
+from service_chassis.breaker import USUAL, Breaker, BreakerOpen, BreakerRules, State
 from service_chassis.errors import TooManyRequests
 
 REDIS_TIMEOUT = 0.025
 """Seconds for one round trip; a hit takes two, so 50 ms together."""
-REDIS_FAILURES = 3
-REDIS_PAUSE = timedelta(seconds=5)
-"""After so many failures in a row Redis is left alone for a while, so that not every call waits for it."""
 MOST_KEYS = 20_000
 """Windows kept in this process; those idle longest are forgotten first."""
 
@@ -58,23 +55,29 @@ class Windows(Protocol):
 class Limiter:
     """Admits hits up to a limit for each combination of keys; refused hits do not count."""
 
-    def __init__(self, shared: Windows | None = None, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        shared: Windows | None = None,
+        rules: BreakerRules = USUAL,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Count in `shared` as long as it can be reached, and in this process otherwise."""
         self._shared = shared
         self._local = LocalWindows(now)
-        self._breaker = Breaker("Redis", failures=REDIS_FAILURES, open_for=REDIS_PAUSE, counts=_is_outage, now=now)
+        self.breaker = Breaker("limits", rules, counts=_is_outage, now=now)
         self._lock = threading.Lock()
         self._degraded_hits = 0
 
     @classmethod
-    def from_url(cls, redis_url: str | None) -> "Limiter":
+    def from_url(cls, redis_url: str | None, rules: BreakerRules) -> "Limiter":
         """Return a limiter over this Redis, or over this process alone; nothing is opened before the first hit."""
-        return cls(RedisWindows(redis_url) if redis_url else None)
+        return cls(RedisWindows(redis_url) if redis_url else None, rules)
 
     @property
     def degraded(self) -> bool:
         """Whether Redis is wanted and being left alone at the moment."""
-        return self._breaker.state is not State.CLOSED
+        return self.breaker.state is not State.CLOSED
 
     @property
     def degraded_hits(self) -> int:
@@ -86,7 +89,7 @@ class Limiter:
         if self._shared is None:
             return self._local.hit(limit, keys)
         try:
-            with self._breaker.attempt():
+            with self.breaker.attempt():
                 return self._shared.hit(limit, keys)
         except (StorageError, BreakerOpen):
             with self._lock:

@@ -6,10 +6,13 @@ from contextlib import AbstractContextManager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
+from service_chassis.breaker import Breaker, State
+
 REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 JOB_SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300)
 OUTBOX_STATES = ("pending", "delayed", "unroutable")
 FAILURE_STATES = ("retrying", "dead")
+BREAKER_LEVELS = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
 
 
 class Metrics:
@@ -40,6 +43,10 @@ class Metrics:
             "revocations_age_seconds", "Time since ended sessions were last asked for.", registry=registry
         )
         self._feed_age.set(math.nan)
+        self._breakers = Gauge("breaker_state", "0 closed, 1 half open, 2 open.", ["breaker"], registry=registry)
+        self._breaker_changes = Counter(
+            "breaker_changes_total", "Changes into this state.", ["breaker", "state"], registry=registry
+        )
         self._job_seconds = Histogram(
             "job_seconds", "Time a scheduled job took.", ["name"], buckets=JOB_SECONDS, registry=registry
         )
@@ -73,6 +80,11 @@ class Metrics:
             self._failed.labels(state).set(failed.get(state, 0))
         if depth is not None:
             self._depth.set(depth)
+
+    def watch(self, breaker: Breaker) -> None:
+        """Show the state of a breaker whenever the metrics are read, and count its changes."""
+        self._breakers.labels(breaker.name).set_function(lambda: BREAKER_LEVELS[breaker.state])
+        breaker.on_change(lambda state: self._breaker_changes.labels(breaker.name, state.value).inc())
 
     def job(self, name: str) -> AbstractContextManager[object]:
         """Measure the time of a scheduled job."""

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Protocol
 from uuid import UUID
 
 import msgspec
@@ -59,6 +59,20 @@ def feed_of(client: ServiceClient) -> Callable[[str | None], Feed]:
     return lambda after: client.get("/internal/revocations", Feed, {} if after is None else {"after": after})
 
 
+class Revocations(Protocol):
+    """What tells a verifier which sessions have ended."""
+
+    @property
+    def age(self) -> float:
+        """Seconds since the newest thing it knows."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether a session that ended more than a few seconds ago is certainly known."""
+
+    def is_revoked(self, principal: Principal) -> bool: ...
+
+
 class RevocationList:
     """The sessions known to have ended. Asking is one look into a dict and takes no lock."""
 
@@ -96,6 +110,12 @@ class RevocationList:
                 self._list(entry.sid, entry.expires_at)
             self._forget()
             self._as_of = max(self._as_of, self.monotonic() if asked_at is None else asked_at)
+
+    def end(self, principal: Principal) -> None:
+        """List the session of a caller who has just ended it, before the feed tells of it."""
+        if principal.session_id is not None:
+            with self._lock:
+                self._list(principal.session_id, principal.expires_at)
 
     def _list(self, sid: UUID, expires_at: datetime) -> None:
         known = self._until.get(sid)

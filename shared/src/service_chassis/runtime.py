@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
+from service_chassis.breaker import BreakerRules
 from service_chassis.installation import data_folder
 from service_chassis.logs import FORMATS
 from service_chassis.settings import Environment
@@ -23,6 +24,8 @@ class Runtime:
     """Where a worker answers probes, if it is to."""
     web_processes: int
     web_threads: int
+    breaker: BreakerRules
+    """When what this process calls is left alone: other services, Redis, the broker."""
     log_level: str
     log_format: str
     token_issuer: str
@@ -45,6 +48,10 @@ class Runtime:
             worker_bind=reader.optional(f"{prefix}_WORKER_BIND"),
             web_processes=reader.integer("WEB_PROCESSES", default=2 if reader.demo else 4, minimum=1),
             web_threads=reader.integer("WEB_THREADS", default=8, minimum=1),
+            breaker=BreakerRules(
+                reader.integer("BREAKER_FAILURES", default=5, minimum=1),
+                reader.seconds("BREAKER_SECONDS", default=60, minimum=0.1),
+            ),
             log_level=reader.choice("LOG_LEVEL", LEVELS, default="INFO"),
             log_format=reader.choice("LOG_FORMAT", FORMATS, default="auto"),
             token_issuer=reader.text("JWT_ISSUER", default="steward"),

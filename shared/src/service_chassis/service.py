@@ -31,6 +31,8 @@ class Service:
     seed: Callable[[], None] = lambda: None
     parts: Any = None
     """What the service's own commands work with besides the units of work."""
+    unread_settings: tuple[str, ...] = ()
+    """What is set under names like this service's own, and nobody reads."""
 
     @property
     def database(self) -> Database:
@@ -41,6 +43,11 @@ class Service:
         ran = migrate(self.database, self.migrations)
         self.seed()
         return ran
+
+    def warn_of_unread_settings(self) -> None:
+        """Name what is set in vain, such as a misspelt setting, to whoever starts a process that stays."""
+        if self.unread_settings:
+            self.log.warning("settings_not_read", names=list(self.unread_settings))
 
     def close(self) -> None:
         """Give up the database's connections."""

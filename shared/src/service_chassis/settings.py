@@ -53,6 +53,7 @@ class Environment:
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
+        self._read: set[str] = set()
         self.problems: list[str] = []
         self._named_by_secret: dict[str, str] = {}
         self.profile = self._profile()
@@ -63,7 +64,7 @@ class Environment:
 
     def text(self, name: str, *, default: str | None = None) -> str:
         """Return a text; without a default it must be given."""
-        value = self._env.get(name, "").strip() or default
+        value = self._given(name, "").strip() or default
         if value is None:
             self.problems.append(f"{name} is required.")
             return ""
@@ -71,7 +72,7 @@ class Environment:
         return value
 
     def optional(self, name: str) -> str | None:
-        value = self._env.get(name, "").strip() or None
+        value = self._given(name, "").strip() or None
         self._check_password_in(name, value or "")
         return value
 
@@ -106,7 +107,7 @@ class Environment:
             "no": False,
             "off": False,
         }
-        value = self._env.get(name, "").strip().lower()
+        value = self._given(name, "").strip().lower()
         if value and value not in words:
             self.problems.append(f"{name} must be true or false, not {value!r}.")
         return words.get(value, default)
@@ -120,13 +121,14 @@ class Environment:
 
     def words(self, name: str, *, default: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return the words of a comma-separated list."""
-        given = self._env.get(name)
-        if given is None:
+        if name not in self._env:
             return default
-        return tuple(word.strip() for word in given.split(",") if word.strip())
+        return tuple(word.strip() for word in self._given(name).split(",") if word.strip())
 
-    def trusted_networks(self, name: str, *, default: str = "") -> tuple[Network, ...]:
-        """Return the networks of a comma-separated list; in production none may hold half the world."""
+    def trusted_networks(
+        self, name: str, *, default: str = "", otherwise: str = "would let strangers say who they are"
+    ) -> tuple[Network, ...]:
+        """Return the networks of a comma-separated list; in production none may hold half the world, or else."""
         networks: list[Network] = []
         for word in filter(None, map(str.strip, self.text(name, default=default).split(","))):
             try:
@@ -134,9 +136,7 @@ class Environment:
             except ValueError:
                 self.problems.append(f"{name} holds {word!r}, which is no network like 10.0.0.0/8.")
         wide = [str(each) for each in networks if each.prefixlen < WIDEST_NETWORKS[each.version]]
-        self.refuse_in_production(
-            name, when=bool(wide), because=f"{', '.join(wide)} would let strangers say who they are."
-        )
+        self.refuse_in_production(name, when=bool(wide), because=f"{', '.join(wide)} {otherwise}.")
         return tuple(networks)
 
     def path(self, name: str, *, default: str) -> Path:
@@ -144,7 +144,7 @@ class Environment:
 
     def secret(self, name: str, *, demo: str) -> str:
         """Return a secret of at least 32 characters; the demo value serves the demo profile only."""
-        value = self._env.get(name, "")
+        value = self._given(name, "")
         if self.demo:
             return value or demo
         self._check_secret(name, value, demo)
@@ -170,10 +170,23 @@ class Environment:
         if when and not self.demo:
             self.problems.append(f"{name} is refused in production: {because}")
 
+    def unread(self, *prefixes: str, of_others: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Return what is set under these prefixes and was not read so far, which is called last.
+
+        `of_others` are longer prefixes under which other processes read.
+        """
+        given = {name for name, value in self._env.items() if value.strip()}
+        own = {name for name in given if name.startswith(prefixes) and not name.startswith(of_others)}
+        return tuple(sorted(own - self._read))
+
     def finish(self) -> None:
         """Raise SettingsError if anything read so far was wrong."""
         if self.problems:
             raise SettingsError(self.problems)
+
+    def _given(self, name: str, default: str = "") -> str:
+        self._read.add(name)
+        return self._env.get(name, default)
 
     def _check_secret(self, name: str, value: str, demo: str) -> None:
         if not value:
@@ -198,7 +211,7 @@ class Environment:
         )
 
     def _profile(self) -> Profile:
-        given = self._env.get("STEWARD_PROFILE", "").strip() or Profile.DEMO
+        given = self._given("STEWARD_PROFILE", "").strip() or Profile.DEMO
         try:
             return Profile(given)
         except ValueError:
@@ -206,7 +219,7 @@ class Environment:
             return Profile.PRODUCTION
 
     def _parsed(self, name: str, default: Number, parse: Callable[[str], Number], expected: str) -> Number:
-        given = self._env.get(name, "").strip()
+        given = self._given(name, "").strip()
         if not given:
             return default
         try:

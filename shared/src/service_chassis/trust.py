@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
 
-from service_chassis.breaker import Breaker
+from service_chassis.breaker import Breaker, BreakerRules
 from service_chassis.clients import Pool, ServiceClient
 from service_chassis.clock import Clock
 from service_chassis.revocation import LONGEST_FEED, RevocationList, RevocationPoller, feed_of
@@ -14,7 +14,7 @@ from service_chassis.runtime import Runtime
 from service_chassis.tokens import KeySet, SharedSecret, TokenVerifier
 
 PAUSE = timedelta(seconds=1)
-"""How long user-service is left alone after failures; ended sessions must be known again soon after it is back."""
+"""Longest time user-service is left alone by what asks for keys and ended sessions, which must be known soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,15 @@ class Trust:
     @classmethod
     def in_user_service(cls, url: str, runtime: Runtime, clock: Clock, stop: threading.Event) -> Self:
         """Return the trust in the user-service at this address, which is asked in a thread until `stop` is set."""
-        owner = client_of(url)
+        feed_rules = runtime.breaker.at_most(PAUSE)
+        owner = client_of(url, feed_rules)
         keys = (
             KeySet(lambda: owner.get("/.well-known/jwks.json", dict[str, Any]))
             if runtime.token_secret is None
             else SharedSecret(runtime.token_secret)
         )
         revocations = RevocationList(clock)
-        breaker = Breaker("user-service revocations", open_for=PAUSE)
+        breaker = Breaker("user-service revocations", feed_rules)
         feed = ServiceClient(url, breaker=breaker, transport=Pool(longest_body=LONGEST_FEED))
         RevocationPoller(feed_of(feed), revocations, stop).start()
         verifier = TokenVerifier(
@@ -50,6 +51,6 @@ class Trust:
         return None if self.keys.load() else "No keys to verify tokens with."
 
 
-def client_of(url: str, token: Callable[[], str] | None = None) -> ServiceClient:
+def client_of(url: str, rules: BreakerRules, token: Callable[[], str] | None = None) -> ServiceClient:
     """Return a client of user-service."""
-    return ServiceClient(url, breaker=Breaker("user-service", open_for=PAUSE), token=token)
+    return ServiceClient(url, breaker=Breaker("user-service", rules), token=token)

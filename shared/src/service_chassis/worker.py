@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import delete
 
 from service_chassis import process
+from service_chassis.breaker import USUAL, BreakerRules
 from service_chassis.database.statements import upsert
 from service_chassis.http.answer_store import forget_keys
 from service_chassis.logs import Log
@@ -25,6 +26,7 @@ from service_chassis.messaging import failures, inbox, outbox
 from service_chassis.messaging.broker import Broker, BrokerUnavailable
 from service_chassis.messaging.consumer import Consumer
 from service_chassis.messaging.foreign import ForeignConsumer, ForeignQueue
+from service_chassis.messaging.guarded import GuardedBroker
 from service_chassis.messaging.relay import Relay
 from service_chassis.messaging.subscriptions import Subscriptions
 from service_chassis.messaging.tables import heartbeats
@@ -72,6 +74,7 @@ class WorkerParts:
     stop: threading.Event
     backoff: Backoff = field(default_factory=Backoff)
     retention: Retention = field(default_factory=Retention)
+    breaker: BreakerRules = USUAL
     foreign: Sequence[ForeignQueue] = ()
     """Queues besides the service's own, on which others publish in a form of their own."""
     loops: Mapping[str, Callable[[Callable[[], None]], None]] = field(default_factory=dict)
@@ -100,11 +103,13 @@ class Worker:
         self._declared = threading.Event()
         self._broker_at: float | None = None
         self._database_at: float | None = None
+        self._broker = broker = GuardedBroker(parts.broker, parts.breaker)
+        parts.metrics.watch(broker.breaker)
         database = parts.units.database
         self.consumer = Consumer(
             parts.service,
             parts.queue,
-            parts.broker,
+            broker,
             parts.units,
             parts.subscriptions,
             log=parts.log,
@@ -116,7 +121,7 @@ class Worker:
             ForeignConsumer(
                 parts.service,
                 queue,
-                parts.broker,
+                broker,
                 parts.units,
                 log=parts.log,
                 metrics=parts.metrics,
@@ -125,7 +130,7 @@ class Worker:
             for queue in parts.foreign
         ]
         self.relay = Relay(
-            database, parts.broker, parts.units.clock, log=parts.log, metrics=parts.metrics, stop=self._stop_relay
+            database, broker, parts.units.clock, log=parts.log, metrics=parts.metrics, stop=self._stop_relay
         )
         self.scheduler = Scheduler(
             self._jobs(), database.lock("scheduler"), log=parts.log, metrics=parts.metrics, stop=parts.stop
@@ -183,7 +188,7 @@ class Worker:
         self._stop_relay.set()
         self._parts.units.database.wakeup.signal()
         ended.append(self._relay_loop.join(deadline + 2))
-        self._parts.broker.close()
+        self._broker.close()
         return all(ended)
 
     def run(self) -> bool:
@@ -208,7 +213,7 @@ class Worker:
 
         Raises BrokerUnavailable.
         """
-        self._parts.broker.declare(self._parts.topology)
+        self._broker.declare(self._parts.topology)
         self._broker_at = time.monotonic()
         if not self._declared.is_set():
             with self._parts.units.write() as uow:
@@ -225,7 +230,7 @@ class Worker:
         if not self._parts.subscriptions.routes():
             return None
         try:
-            depth = self._parts.broker.depth(self._parts.queue)
+            depth = self._broker.depth(self._parts.queue)
         except BrokerUnavailable:
             return None
         self._broker_at = time.monotonic()
@@ -240,6 +245,7 @@ class Worker:
                 "worker": f"{socket.gethostname()}:{os.getpid()}",
                 "beat_at": uow.now,
                 "broker_at": None if age is None else uow.now - timedelta(seconds=age),
+                "broker_state": self._broker.breaker.state.value,
                 "queue_depth": depth,
                 "holds": "scheduler" if self.scheduler.active else "",
             }

@@ -48,7 +48,9 @@ def commands(blank: Database, lines: StringIO, tmp_path: Path) -> Group:
     return plain_commands(blank, lines, tmp_path)
 
 
-def plain_commands(database: Database, lines: StringIO, folder: Path, **settings: str) -> Group:
+def plain_commands(
+    database: Database, lines: StringIO, folder: Path, unread_settings: tuple[str, ...] = (), **settings: str
+) -> Group:
     """Return the command line of a service that has nothing of its own, with the settings of its processes."""
     migrations = folder / "migrations"
     (migrations / "versions").mkdir(parents=True)
@@ -64,6 +66,7 @@ def plain_commands(database: Database, lines: StringIO, folder: Path, **settings
             migrations=migrations,
             make_web=unwanted,
             make_worker=unwanted,
+            unread_settings=unread_settings,
         )
 
     return command_line(bootstrap, "A service with nothing of its own.")
@@ -137,6 +140,18 @@ def test_what_is_to_serve_makes_its_database(misplaced: Group, nowhere: Path, ar
 
 
 @pytest.mark.parametrize("blank_database_url", [SQLITE], indirect=True)
+def test_a_process_that_stays_names_the_settings_that_nobody_reads(
+    blank: Database, lines: StringIO, tmp_path: Path
+) -> None:
+    """S1-09."""
+    commands = plain_commands(blank, lines, tmp_path, unread_settings=("PLAIN_TYPO",))
+
+    CliRunner().invoke(commands, ["outbox", "status"])
+    assert "PLAIN_TYPO" not in lines.getvalue()
+    CliRunner().invoke(commands, ["worker"])
+    assert "PLAIN_TYPO" in lines.getvalue()
+
+
 def test_a_worker_without_a_broker_is_refused_as_a_wrong_setting(
     blank: Database, lines: StringIO, tmp_path: Path
 ) -> None:

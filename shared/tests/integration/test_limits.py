@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from service_chassis.breaker import USUAL
 from service_chassis.errors import TooManyRequests
 from service_chassis.limits import Limit, Limiter, RedisWindows
 from service_chassis.testing.waiting import wait_until
@@ -80,7 +81,7 @@ def test_the_window_in_redis_moves_on(redis_url: str, user: str) -> None:
 
 
 def test_a_redis_that_does_not_answer_costs_little_and_no_answer(silent_server: str, user: str) -> None:
-    limiter = Limiter.from_url(silent_server)
+    limiter = Limiter.from_url(silent_server, USUAL)
     started = time.monotonic()
 
     admitted = [is_admitted(limiter, FIVE_A_MINUTE, user) for _ in range(6)]
@@ -93,7 +94,7 @@ def test_a_redis_that_does_not_answer_costs_little_and_no_answer(silent_server: 
 def test_a_redis_that_is_not_there_costs_no_answer(user: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         nobody_listens_here = server.getsockname()[1]
-    limiter = Limiter.from_url(f"redis://127.0.0.1:{nobody_listens_here}")
+    limiter = Limiter.from_url(f"redis://127.0.0.1:{nobody_listens_here}", USUAL)
 
     assert limiter.hit(FIVE_A_MINUTE, user).remaining == 4
     assert limiter.degraded_hits == 1

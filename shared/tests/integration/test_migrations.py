@@ -15,6 +15,8 @@ from service_chassis.messaging.tables import metadata
 from service_chassis.testing.outage import database_away
 from service_chassis.testing.plugin import SQLITE
 
+CHASSIS = ["chassis_0001", "chassis_0002"]
+"""The revisions that every service has."""
 REVISION = """
 from alembic import op
 import sqlalchemy as sa
@@ -66,7 +68,7 @@ def test_the_migrations_lead_to_the_tables_the_code_describes(blank: Database) -
 def test_a_second_run_finds_nothing_to_do(blank: Database, service: Path) -> None:
     assert not is_current(blank, service)
 
-    assert migrate(blank, service) == ["chassis_0001", "0001"]
+    assert migrate(blank, service) == [*CHASSIS, "0001"]
 
     assert is_current(blank, service)
     assert migrate(blank, service) == []
@@ -121,7 +123,7 @@ def test_of_two_at_once_one_runs_and_the_other_waits(blank: Database, blank_data
 
     for thread in threads:
         thread.join(20)
-    assert sorted(ran) == [[], ["chassis_0001", "0001"]]
+    assert sorted(ran) == [[], [*CHASSIS, "0001"]]
     other.close()
 
 

@@ -1,3 +1,4 @@
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,3 +90,18 @@ class TestAFileThatIsAway:
 def test_a_url_of_no_broker_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="broker URL"):
         connect(url, name="tests")
+
+
+@any_broker
+def test_a_file_of_an_earlier_version_is_used_on(broker: Broker, broker_url: str) -> None:
+    broker.declare(SAMPLE)
+    broker.close()
+    with closing(sqlite3.connect(broker_url.removeprefix("sqlite:///"))) as file:
+        file.execute("ALTER TABLE messages DROP COLUMN correlation_id")
+
+    again = connect(broker_url, name="tests")
+
+    assert again.publish(messages(1)) == [Outcome.CONFIRMED]
+    with closing(again.subscribe(QUEUE)) as hold:
+        assert ids(taken(hold, 1)) == ids(messages(1))
+    again.close()

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from service_chassis import loop as loop_module
+from service_chassis.breaker import BreakerRules
 from service_chassis.messaging import failures
 from service_chassis.messaging.connect import connect
 from service_chassis.messaging.envelope import Event
@@ -50,6 +51,9 @@ def run_job(worker: Worker, name: str) -> None:
         pass
 
 
+SOON = BreakerRules(open_for=timedelta(seconds=0.1))
+
+
 class TestAWorker:
     def test_brings_events_from_the_commit_to_the_effect_and_says_how_it_is(self, backbone: Backbone) -> None:
         worker = backbone.worker(on(Deposited, apply))
@@ -83,6 +87,20 @@ class TestAWorker:
 
         with at_work(worker):
             wait_until(reached, within=HEARTBEAT_EVERY / 2)
+
+    @any_database
+    @only_rabbitmq
+    def test_whose_broker_is_away_tells_the_state_of_the_breaker(self, backbone: Backbone) -> None:
+        """S4-24, C-40."""
+        backbone.broker = connect("amqp://127.0.0.1:1", name="tests")
+
+        def states() -> list[str | None]:
+            with backbone.units.read() as uow:
+                return list(uow.session.scalars(select(heartbeats.c.broker_state)))
+
+        with at_work(backbone.worker()):
+            wait_until(lambda: states() == ["open"], within=15)
+            assert backbone.metrics.registry.get_sample_value("breaker_state", {"breaker": "broker"}) == 2
 
     def test_that_stops_lets_its_handlers_finish_and_publishes_what_they_wrote(self, backbone: Backbone) -> None:
         entered, leave = threading.Event(), threading.Event()
@@ -242,7 +260,7 @@ class TestAWorker:
             backbone.broker = connect(proxy.url, name="distant")
             proxy.cut()
             backbone.publish(Deposited("anna"))
-            with at_work(backbone.worker(on(Deposited, apply))):
+            with at_work(backbone.worker(on(Deposited, apply), breaker=SOON)):
                 wait_until(lambda: len(backbone.lines("loop_paused")) > 1)
                 proxy.restore()
                 wait_until(lambda: backbone.effects() == ["anna"])

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from service_chassis import correlation
-from service_chassis.breaker import Breaker, BreakerOpen, State
+from service_chassis.breaker import Breaker, BreakerOpen, BreakerRules, State
 from service_chassis.clients import (
     Answer,
     ConnectionLost,
@@ -187,7 +187,7 @@ def test_refusals_never_open_the_breaker() -> None:
 
 def test_a_token_fetched_through_the_same_breaker_does_not_use_up_its_probe() -> None:
     upstream = Upstream(UpstreamUnavailable(), Answer(200, NAMED))
-    breaker = Breaker("user-service", failures=1, open_for=timedelta(0))
+    breaker = Breaker("user-service", BreakerRules(failures=1, open_for=timedelta(0)))
     tokens = ServiceClient("http://users", breaker=breaker, transport=upstream)
     client = ServiceClient(
         "http://users", breaker=breaker, transport=upstream, token=lambda: get(tokens).data.name

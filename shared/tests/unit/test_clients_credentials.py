@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service_chassis.breaker import Breaker
+from service_chassis.breaker import Breaker, BreakerRules
 from service_chassis.clients import (
     Answer,
     ClientCredentials,
@@ -49,7 +49,9 @@ def endpoint() -> TokenEndpoint:
 
 @pytest.fixture
 def token(endpoint: TokenEndpoint, clock: ManualClock) -> ClientCredentials:
-    client = ServiceClient("http://users", breaker=Breaker("user-service", failures=99), transport=endpoint)
+    client = ServiceClient(
+        "http://users", breaker=Breaker("user-service", BreakerRules(failures=99)), transport=endpoint
+    )
     return ClientCredentials(client, "task-service", "secret", now=lambda: clock.now().timestamp())
 
 

@@ -138,6 +138,16 @@ def test_the_broker_is_as_well_as_the_workers_say(
     assert answer["data"]["checks"]["broker"]["problem"] == problem
 
 
+def test_health_shows_the_breaker_that_is_furthest_from_closed(
+    trial: Trial, database: Database, clock: ManualClock
+) -> None:
+    """S4-24, C-40."""
+    for worker, state in (("old", None), ("one", "closed"), ("other", "open")):
+        beat(database, clock, worker=worker, broker_state=state)
+
+    assert get(trial, "/api/v1/health")[1]["data"]["checks"]["broker"]["breaker"] == "open"
+
+
 def test_one_worker_that_reaches_the_broker_is_enough(trial: Trial, database: Database, clock: ManualClock) -> None:
     beat(database, clock, worker="lost", broker_at=None, queue_depth=None)
     beat(database, clock, worker="well")

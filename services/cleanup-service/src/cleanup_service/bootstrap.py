@@ -9,7 +9,7 @@ from pathlib import Path
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
-from cleanup_service import jobs
+from cleanup_service import commands, jobs
 from cleanup_service.config import NAME, Settings
 from cleanup_service.http.cleanup import cleanup
 from cleanup_service.http.reports import reports
@@ -50,7 +50,9 @@ def bootstrap(
         migrations=Path(__file__).parent / "migrations",
         make_web=lambda: _web(settings, units, metrics, log, stop),
         make_worker=lambda: _worker(settings, units, metrics, log, stop),
+        parts=Parts(settings),
         runtime=runtime,
+        unread_settings=settings.unread,
     )
 
 
@@ -78,6 +80,7 @@ def _worker(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log:
             exchange="cleanup.events",
             units=units,
             broker=connect(settings.runtime.broker_url, name=NAME),
+            breaker=settings.runtime.breaker,
             subscriptions=subscriptions(),
             jobs=_jobs(settings, units, log),
             log=log,
@@ -95,3 +98,6 @@ def _jobs(settings: Settings, units: Units[UnitOfWork], log: Log) -> list[Job | 
         Job("runs.advance", ADVANCE_EVERY, partial(jobs.advance, units, settings.policy, log)),
         every(min(settings.cleanup_interval, timedelta(seconds=5)), due, name="cleanup_inactive_users"),
     ]
+
+
+COMMANDS = (commands.cleanup_inactive_users,)

@@ -20,6 +20,7 @@ class Settings:
     answers_secret: str
     policy: Policy
     cleanup_interval: timedelta
+    unread: tuple[str, ...]
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Settings":
@@ -33,6 +34,7 @@ class Settings:
             answers_secret=reader.secret("CLEANUP_SERVICE_SECRET", demo="demo-cleanup-service-secret"),
             policy=_policy(reader),
             cleanup_interval=reader.seconds("CLEANUP_INTERVAL_SECONDS", default=300, minimum=1),
+            unread=reader.unread("STEWARD_", "CLEANUP_", "INACTIVITY_", of_others=("CLEANUP_SERVICE_",)),
         )
         reader.finish()
         return settings

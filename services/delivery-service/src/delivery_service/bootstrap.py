@@ -57,6 +57,7 @@ def bootstrap(
         make_worker=lambda: _worker(parts, units, metrics, log, stop),
         parts=parts,
         runtime=runtime,
+        unread_settings=settings.unread,
     )
 
 
@@ -85,6 +86,7 @@ def _worker(parts: Parts, units: Units[UnitOfWork], metrics: Metrics, log: Log, 
             exchange="delivery.events",
             units=units,
             broker=connect(parts.settings.runtime.broker_url, name=NAME),
+            breaker=parts.settings.runtime.breaker,
             subscriptions=subscriptions(parts.folder),
             jobs=[every(timedelta(hours=1), partial(mails.forget, folder=parts.folder), name="mails.forget")],
             loops={"mailer": mailer(parts, units, log, stop).run},

@@ -40,7 +40,7 @@ def bootstrap(
     metrics = Metrics(registry, NAME)
     database = Database(runtime.database_url, pool_size=runtime.database_pool)
     units = Units(database, UnitOfWork, clock or SystemClock())
-    parts = Parts(settings, _directory(settings))
+    parts = Parts(settings, _directory(settings, metrics))
     return Service(
         name=NAME,
         log=log,
@@ -51,12 +51,15 @@ def bootstrap(
         make_worker=lambda: _worker(settings, units, metrics, log, stop),
         parts=parts,
         runtime=runtime,
+        unread_settings=settings.unread,
     )
 
 
-def _directory(settings: Settings) -> Directory:
-    url = settings.user_service_url
-    return Directory(client_of(url, ClientCredentials(client_of(url), NAME, settings.client_secret)))
+def _directory(settings: Settings, metrics: Metrics) -> Directory:
+    url, rules = settings.user_service_url, settings.runtime.breaker
+    owner = client_of(url, rules, ClientCredentials(client_of(url, rules), NAME, settings.client_secret))
+    metrics.watch(owner.breaker)
+    return Directory(owner)
 
 
 def _web(parts: Parts, units: Units[UnitOfWork], metrics: Metrics, log: Log, stop: threading.Event) -> Flask:
@@ -84,6 +87,7 @@ def _worker(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log:
             exchange="task.events",
             units=units,
             broker=connect(settings.runtime.broker_url, name=NAME),
+            breaker=settings.runtime.breaker,
             subscriptions=subscriptions(),
             jobs=[Sweeping(units, settings, log).job()],
             log=log,

@@ -20,6 +20,7 @@ class Settings:
     answers_secret: str
     rules: MissRules
     sweep_interval: timedelta
+    unread: tuple[str, ...]
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Settings":
@@ -33,6 +34,7 @@ class Settings:
             answers_secret=reader.secret("TASK_SERVICE_SECRET", demo="demo-task-service-secret"),
             rules=_rules(reader),
             sweep_interval=reader.seconds("MISSED_TASK_INTERVAL_SECONDS", default=interval, minimum=1),
+            unread=reader.unread("STEWARD_", "TASK_ALERT_", "TASK_DUE_", "MISSED_TASK_"),
         )
         reader.finish()
         return settings

@@ -243,6 +243,27 @@ def held(desk: Any, people: Any) -> MissLimit:
         return uow.miss_limits.page("held", Paging()).items[0]
 
 
+def held_alerts(office: Any, role: str) -> list[dict[str, Any]]:
+    return list(office.client(role).get("/api/v1/tasks/alerts?kind=consequence_held").get_json()["data"])
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+def test_a_held_consequence_is_an_alert_that_managers_and_admins_see_until_one_of_them_decides(
+    held: MissLimit, office: Any, desk: Any, decision: str
+) -> None:
+    """S3-15, C-36."""
+    desk.sweeps()
+    for role in ("manager", "admin"):
+        (alert,) = [alert for alert in held_alerts(office, role) if alert["assignee_id"] == str(held.user_id)]
+        assert alert["consequence_id"] == str(held.id)
+    others = len(held_alerts(office, "manager")) - 1
+
+    decided = office.client("manager").post(f"/api/v1/tasks/consequences/{alert['consequence_id']}/{decision}")
+
+    assert decided.status_code == 200, decided.get_json()
+    assert len(held_alerts(office, "admin")) == others
+
+
 def test_an_admin_lets_a_held_consequence_go_on(desk: Any, held: MissLimit, published: Published) -> None:
     admin = uuid7()
     with desk.units.write() as uow:

@@ -69,14 +69,55 @@ def test_a_manager_sees_all_tasks_and_changes_any(office: Any) -> None:
 
     assert {found["id"] for found in data(boss.get(TASKS))} == {task["id"], other["id"]}
     changed = data(boss.patch(f"{TASKS}/{task['id']}", json={"title": "Count them again", "version": 1}))
-    replaced = data(boss.put(f"{TASKS}/{task['id']}", json={"priority": "urgent"}))
-    assert (changed["title"], changed["version"], replaced["title"]) == ("Count them again", 2, "Count them again")
-    assert replaced["priority"] == "urgent"
+    assert (changed["title"], changed["version"]) == ("Count them again", 2)
 
     assert data(boss.delete(f"{TASKS}/{task['id']}")) is None
     assert code(boss.get(f"{TASKS}/{task['id']}")) == (404, "task_not_found")
     assert code(boss.delete(f"{TASKS}/{task['id']}")) == (404, "task_not_found")
     assert [found["id"] for found in data(boss.get(TASKS))] == [other["id"]]
+
+
+def test_a_task_is_replaced_as_a_whole(office: Any) -> None:
+    """S2-10, S3-12: what is left out becomes what it is in a new task; the deadline has a path of its own."""
+    task = office.new_task(office.anna, description="All of them.", priority="high")
+    boss, path = office.client("manager"), f"{TASKS}/{task['id']}"
+
+    replaced = data(boss.put(path, json={"title": "Feed them", "version": 1}))
+
+    assert (replaced["title"], replaced["description"], replaced["priority"]) == ("Feed them", "", "normal")
+    assert replaced["deadline"] == task["deadline"]
+    assert code(boss.put(path, json={"priority": "urgent"})) == (400, "validation_failed")
+    assert code(boss.put(path, json={"title": "Again", "version": 1})) == (409, "stale_version")
+    assert code(office.client("user", office.anna).put(path, json={"title": "Mine"})) == (403, "forbidden")
+
+
+def test_tasks_and_alerts_show_how_their_assignee_is_called(office: Any, desk: Any, people: Any) -> None:
+    """S3-05, S3-07, C-33: as soon as it is known, and never of one who was purged."""
+    anna = people.has(name="Anna Berg", username="annie")
+    task = office.new_task(anna)
+    desk.clock.advance(timedelta(hours=2))
+    desk.sweeps()
+    boss = office.client("manager")
+
+    def shown() -> set[tuple[str | None, str | None]]:
+        alerts = data(boss.get(f"{TASKS}/alerts"))
+        assert alerts
+        seen = [data(boss.get(f"{TASKS}/{task['id']}")), *data(boss.get(TASKS)), *alerts]
+        return {(row["assignee_username"], row["assignee_name"]) for row in seen}
+
+    assert (task["assignee_username"], task["assignee_name"]) == ("annie", "Anna Berg")
+    assert shown() == {("annie", "Anna Berg")}
+    people.is_called(anna, "Anna Lund", None)
+    assert shown() == {(None, "Anna Lund")}
+    people.purges(anna)
+    assert shown() == {(None, None)}
+
+
+def test_whoever_was_not_heard_of_yet_is_shown_by_name_once_user_service_was_asked(office: Any, people: Any) -> None:
+    """C-33."""
+    task = office.new_task(people.has(name="Anna Berg", username="annie", told=False))
+
+    assert (task["assignee_username"], task["assignee_name"]) == ("annie", "Anna Berg")
 
 
 def test_a_user_sees_only_their_own_tasks(office: Any) -> None:
@@ -139,15 +180,15 @@ def test_a_user_neither_makes_nor_deletes_nor_hands_on_tasks(office: Any) -> Non
         assert code(answer) == (403, "forbidden")
 
 
-@only_sqlite
-@pytest.mark.parametrize("role", ["user", "manager"])
-def test_only_admins_decide_about_consequences(office: Any, role: str) -> None:
+def test_managers_and_admins_decide_about_consequences(office: Any) -> None:
+    """S3-15."""
     path = f"{TASKS}/consequences"
-    caller = office.client(role)
+    user = office.client("user")
 
-    assert code(caller.get(path)) == (403, "forbidden")
-    assert code(caller.post(f"{path}/{uuid7()}/approve")) == (403, "forbidden")
-    assert code(office.client("admin").post(f"{path}/{uuid7()}/approve")) == (404, "consequence_not_found")
+    assert code(user.get(path)) == (403, "forbidden")
+    assert code(user.post(f"{path}/{uuid7()}/approve")) == (403, "forbidden")
+    for role in ("manager", "admin"):
+        assert code(office.client(role).post(f"{path}/{uuid7()}/approve")) == (404, "consequence_not_found")
 
 
 @pytest.mark.parametrize("status", ["missed", "cancelled"])

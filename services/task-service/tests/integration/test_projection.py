@@ -17,7 +17,9 @@ from task_service.persistence.unit_of_work import UnitOfWork
 
 def known(uow: UnitOfWork) -> dict[UUID, Any]:
     rows = uow.session.scalars(select(KnownUser))
-    return {row.user_id: (row.role, row.status, row.reactivated_at, row.version) for row in rows}
+    return {
+        row.user_id: (row.role, row.status, row.reactivated_at, row.version, row.name, row.username) for row in rows
+    }
 
 
 def test_any_order_and_repetition_of_a_history_comes_to_the_same(
@@ -30,22 +32,30 @@ def test_any_order_and_repetition_of_a_history_comes_to_the_same(
         history.append(people.event(contracts.UserDeactivated, user))
         people._change(user, status="active", reactivated_at=clock.now())
         history.append(people.event(contracts.UserReactivated, user))
+        people.is_called(user, "Somebody", f"the {user}", told=False)
+        history.append(people.updated(user))
     people._change(anna, role="manager")
-    history.append(people.event(contracts.UserUpdated, anna, email="", name=""))
-    history.append(Outgoing(contracts.UserPurged(user_id=bert, purged_at=clock.now()), version=4))
+    history.append(people.updated(anna))
+    people.deactivates(anna, told=False)
+    history.append(people.event(contracts.UserDeactivated, anna))
+    history.append(Outgoing(contracts.UserPurged(user_id=bert, purged_at=clock.now()), version=5))
 
     check_projection(units, subscriptions(), history, known, examples=30)
 
 
 def test_the_end_of_a_history_is_what_is_known(units: Units[UnitOfWork], people: Any, clock: ManualClock) -> None:
-    anna, bert = people.has(), people.has()
+    """C-33: states without names leave those that are known."""
+    anna, bert = people.has(name="Anna", username="annie"), people.has(name="Bert")
     people.deactivates(anna)
     people.reactivates(anna)
     people.becomes(anna, "manager")
     people.purges(bert)
 
     with units.read() as uow:
-        assert known(uow) == {anna: ("manager", "active", clock.now(), 4), bert: ("user", "purged", None, 2)}
+        assert known(uow) == {
+            anna: ("manager", "active", clock.now(), 4, "Anna", "annie"),
+            bert: ("user", "purged", None, 2, None, None),
+        }
 
 
 def test_an_alert_about_an_assignee_does_not_depend_on_the_order_either(desk: Any, people: Any, hear: Any) -> None:

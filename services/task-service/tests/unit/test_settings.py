@@ -44,3 +44,11 @@ def test_many_consequences_at_once_wait_for_approval_in_production() -> None:
     rules = Settings.read(PRODUCTION).rules
 
     assert (rules.sweep_cap, rules.manager_cap) == (100, 5)
+
+
+def test_what_is_set_in_vain_is_known_by_name() -> None:
+    """S1-09."""
+    assert Settings.read({"MISSED_TASK_LIMITS": "3", "TASK_SERVICE_URL": "http://tasks", "PATH": "/bin"}).unread == (
+        "MISSED_TASK_LIMITS",
+    )
+    assert Settings.read({}).unread == ()

@@ -17,7 +17,6 @@ from service_chassis.http import Check, web_app
 from service_chassis.logs import Log, make_log
 from service_chassis.messaging.connect import connect
 from service_chassis.metrics import Metrics
-from service_chassis.revocation import Feed, RevocationList, RevocationPoller
 from service_chassis.scheduler import UnitJob, every
 from service_chassis.sealing import Seal
 from service_chassis.service import Service
@@ -38,7 +37,6 @@ from user_service.http.users import users
 from user_service.http.verifiers import verifiers
 from user_service.messaging.requests import notification_queues
 from user_service.messaging.subscriptions import subscriptions
-from user_service.model.device import Devices
 from user_service.model.password_policy import PasswordPolicy
 from user_service.model.passwords import Passwords
 from user_service.model.signing import TokenRules, derived_key
@@ -77,7 +75,7 @@ def bootstrap(
         units=units,
         metrics=metrics,
         migrations=Path(__file__).parent / "migrations",
-        make_web=lambda: _web(parts, units, metrics, log, stop),
+        make_web=lambda: _web(parts, units, metrics, log),
         make_worker=lambda: _worker(settings, units, metrics, log, stop),
         seed=lambda: seed(
             units,
@@ -88,6 +86,7 @@ def bootstrap(
         ),
         parts=parts,
         runtime=runtime,
+        unread_settings=settings.unread,
     )
 
 
@@ -115,9 +114,9 @@ def _parts(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: 
     )
     tokens = Tokens(keys, rules, secret, lifetimes)
     attempts = Attempts(derived_key(secret, "throttles"))
-    devices = Devices(derived_key(secret, "devices"))
-    gate = Gate(attempts, devices, require_verified_email=settings.require_email_verification)
-    preferences = RememberedPreferences(cache.connect(settings.redis_url, PREFERENCES_REMEMBERED), metrics)
+    gate = Gate(attempts, require_verified_email=settings.require_email_verification)
+    remembered = cache.connect(settings.redis_url, PREFERENCES_REMEMBERED, runtime.breaker, metrics)
+    preferences = RememberedPreferences(remembered, metrics)
     policy = PasswordPolicy(
         settings.password_minimum,
         refuses_common=not settings.demo,
@@ -137,16 +136,14 @@ def _parts(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: 
     )
 
 
-def _web(parts: Parts, units: Units[UnitOfWork], metrics: Metrics, log: Log, stop: threading.Event) -> Flask:
+def _web(parts: Parts, units: Units[UnitOfWork], metrics: Metrics, log: Log) -> Flask:
     settings = parts.settings
-    ended = RevocationList(units.clock)
-    RevocationPoller(lambda after: _feed(units, after), ended, stop).start()
     app = web_app(
         NAME,
         "Steward user-service",
         units=units,
         verifier=_verifier(parts, units),
-        revocations=ended,
+        revocations=revocations.EndedSessions(units),
         metrics=metrics,
         log=log,
         secret=settings.key_encryption_secret,
@@ -171,11 +168,6 @@ def _verifier(parts: Parts, units: Units[UnitOfWork]) -> TokenVerifier:
     )
 
 
-def _feed(units: Units[UnitOfWork], after: str | None) -> Feed:
-    with units.read() as uow:
-        return revocations.feed(uow, after)
-
-
 def _worker(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log: Log, stop: threading.Event) -> Worker:
     return Worker(
         WorkerParts(
@@ -183,6 +175,7 @@ def _worker(settings: Settings, units: Units[UnitOfWork], metrics: Metrics, log:
             exchange="user.events",
             units=units,
             broker=connect(settings.runtime.broker_url, name=NAME),
+            breaker=settings.runtime.breaker,
             subscriptions=subscriptions(settings.access_token_lifetime),
             jobs=[
                 every(settings.watermark_interval, activity.emit_watermark),

@@ -15,6 +15,7 @@ import msgspec
 from service_chassis.cli import ready_service
 from service_chassis.errors import ServiceError
 from user_service.model.import_row import Rejected
+from user_service.model.service_client import Scope
 from user_service.model.user import Role
 from user_service.usecases import accounts, erasure, export, importing, registration, service_clients, signing_keys
 
@@ -61,11 +62,14 @@ def rotate_keys(context: click.Context) -> None:
 
 @click.command("create-client")
 @click.argument("client_id")
+@click.option(
+    "--scope", "scopes", multiple=True, type=click.Choice(list(Scope)), help="What it may ask for; repeatable."
+)
 @click.pass_context
-def create_client(context: click.Context, client_id: str) -> None:
+def create_client(context: click.Context, client_id: str, scopes: tuple[str, ...]) -> None:
     """Let a service call others in its own name; its secret is shown this once, and replaces an earlier one."""
     with ready_service(context).units.write() as uow:
-        secret = service_clients.create(uow, client_id)
+        secret = service_clients.create(uow, client_id, [Scope(scope) for scope in scopes])
     click.echo(json.dumps({"client_id": client_id, "client_secret": secret.plain}))
 
 

@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from service_chassis.gateway_word import gateway_secret
 from service_chassis.runtime import Runtime
-from service_chassis.settings import Environment, Network
+from service_chassis.settings import Environment
 from user_service.model.one_time_token import OneTimeTokenLifetimes
 
 NAME = "user-service"
 DEMO_CLIENTS = {"task-service": "demo-task-service-client-secret"}
 LEAST_HASHING = 7_168 * 5
 """KiB of memory times passes over it: the least that OWASP holds to be enough for argon2id."""
+
+OWN = ("STEWARD_", "JWT_ACCESS_", "JWT_REFRESH_", "JWT_KEY_", "PASSWORD_MIN", "PASSWORD_RESET_", "ARGON2_")
+"""How the names of this service's settings begin, as far as nobody else's do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,8 @@ class Settings:
     key_rotation: timedelta
     require_email_verification: bool
     one_time_tokens: OneTimeTokenLifetimes
-    trusted_proxies: tuple[Network, ...]
-    """From where the client's address is believed to be what a request says it is."""
+    gateway_secret: str
+    """What a request shows where it says from which client it comes."""
     key_encryption_secret: str
     notification_secret: str
     notification_prefetch: int
@@ -39,6 +43,7 @@ class Settings:
     argon2_memory_kib: int
     argon2_passes: int
     watermark_interval: timedelta
+    unread: tuple[str, ...]
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Settings":
@@ -57,7 +62,7 @@ class Settings:
             key_rotation=reader.days("JWT_KEY_ROTATION_DAYS", default=90, minimum=1),
             require_email_verification=reader.boolean("REQUIRE_EMAIL_VERIFICATION", default=False),
             one_time_tokens=_one_time_tokens(reader),
-            trusted_proxies=reader.trusted_networks("TRUSTED_PROXIES", default="127.0.0.0/8,::1/128"),
+            gateway_secret=gateway_secret(reader),
             key_encryption_secret=reader.secret("KEY_ENCRYPTION_SECRET", demo="demo-key-encryption-secret"),
             notification_secret=reader.secret("NOTIFICATION_SECRET", demo="demo-notification-secret"),
             notification_prefetch=reader.integer("NOTIFICATION_PREFETCH", default=1, minimum=1, maximum=500),
@@ -67,6 +72,7 @@ class Settings:
             argon2_memory_kib=reader.integer("ARGON2_MEMORY_KIB", default=19_456, minimum=8),
             argon2_passes=reader.integer("ARGON2_PASSES", default=2, minimum=1),
             watermark_interval=reader.seconds("USER_WATERMARK_SECONDS", default=10, minimum=0.1),
+            unread=reader.unread(*OWN),
         )
         weak = settings.password_minimum < 8
         reader.refuse_in_production("PASSWORD_MINIMUM", when=weak, because="passwords need at least 8 characters.")

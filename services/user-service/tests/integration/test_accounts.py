@@ -31,6 +31,7 @@ from service_chassis.testing.plugin import only_sqlite
 from user_service.model.account import Account, hash_of
 from user_service.model.actor import Actor
 from user_service.model.errors import AccountNotFound
+from user_service.model.service_client import Scope
 from user_service.model.user import Role, User
 from user_service.usecases import members, service_clients
 
@@ -186,6 +187,58 @@ def test_a_repeat_shows_the_token_only_to_who_may_still_read_it(
     assert again == first
     assert error(refused) == (404, "account_not_found")
     assert first["app_secret_token"] not in refused.get_data(as_text=True)
+
+
+def test_a_repeat_shows_an_admin_of_the_platform_no_token_who_is_admin_of_the_account_no_more(
+    admin: FlaskClient, as_anna: FlaskClient, account: int
+) -> None:
+    """S 9."""
+    platform_admin = data(admin.get("/api/v1/users/profile"))["id"]
+    path, key = f"/api/v1/accounts/{account}", {"Idempotency-Key": "rotation-1"}
+    as_anna.post(f"{path}/members", json={"user_id": platform_admin, "role": ADMIN})
+    rotated = data(admin.post(f"{path}/token/rotate", json={}, headers=key))
+    as_anna.delete(f"{path}/members/{platform_admin}")
+
+    refused = admin.post(f"{path}/token/rotate", json={}, headers=key)
+
+    assert UUID(rotated["app_secret_token"])
+    assert error(refused) == (403, "may_not_manage_account")
+
+
+def test_a_repeat_shows_who_belongs_to_an_account_only_to_who_still_manages_it(
+    as_anna: FlaskClient, as_bert: FlaskClient, anna: User, bert: User, shared: int
+) -> None:
+    """S 9."""
+    path, key = f"/api/v1/accounts/{shared}", {"Idempotency-Key": "once"}
+    asked = [
+        lambda: as_anna.patch(path, json={"name": "Ours"}, headers=key),
+        lambda: as_anna.put(path, json={"name": "Ours"}, headers=key),
+        lambda: as_anna.patch(f"{path}/members/{bert.id}", json={"role": ADMIN}, headers=key),
+        lambda: as_anna.post(f"{path}/invitations", json={"email": "guest@example.com"}, headers=key),
+    ]
+    first = [data(ask()) for ask in asked]
+    again = [data(ask()) for ask in asked]
+    data(remove(as_bert, shared, anna))
+
+    refused = [error(ask()) for ask in asked]
+
+    assert again == first
+    assert refused == [(404, "account_not_found")] * len(asked)
+
+
+@only_sqlite
+def test_an_account_is_replaced_by_its_admin_and_what_is_left_out_is_gone(
+    as_anna: FlaskClient, as_bert: FlaskClient, account: int
+) -> None:
+    """S2-10, S2-12."""
+    path = f"/api/v1/accounts/{account}"
+    assert as_anna.patch(path, json={"website": "https://example.com"}).status_code == 200
+
+    replaced = data(as_anna.put(path, json={"name": "Ours"}))
+
+    assert (replaced["name"], replaced["website"]) == ("Ours", None)
+    assert error(as_anna.put(path, json={"website": "https://example.com"})) == (400, "validation_failed")
+    assert error(as_bert.put(path, json={"name": "Mine"})) == (404, "account_not_found")
 
 
 @only_sqlite
@@ -414,7 +467,7 @@ def test_the_role_on_the_platform_gives_no_right_in_an_account(
 @pytest.fixture
 def as_service(service: Service, web: FlaskClient) -> FlaskClient:
     with service.units.write() as uow:
-        secret = service_clients.create(uow, "delivery-service").plain
+        secret = service_clients.create(uow, "delivery-service", [Scope.LOOK_UP_ACCOUNTS, Scope.READ_USERS]).plain
     body = {"client_id": "delivery-service", "client_secret": secret}
     token = data(web.post("/api/v1/auth/token", json=body))["access_token"]
     client: FlaskClient = web.application.test_client()

@@ -70,6 +70,38 @@ def test_an_admin_changes_name_address_and_role_in_one_go(admin: FlaskClient, an
     ]
 
 
+@only_sqlite
+def test_an_admin_who_replaces_a_user_says_everything_that_may_be_changed(admin: FlaskClient, anna: User) -> None:
+    """S2-10, C-34."""
+    path = f"/api/v1/users/{anna.id}"
+    whole = {"name": "Anna L", "email": "anna.l@example.com", "role": "manager"}
+    assert change(admin, anna, username="annie").status_code == 200
+
+    refused = admin.put(path, json={"name": "Anna L"})
+    replaced = data(admin.put(path, json=whole))
+
+    assert error(refused) == (400, "validation_failed")
+    assert refused.get_json()["data"]["errors"].keys() == {"email", "role"}
+    assert {name: replaced[name] for name in whole} == whole
+    assert replaced["username"] is None
+
+
+@only_sqlite
+def test_users_who_replace_themselves_name_the_name_and_nothing_else(
+    signed_in: Callable[..., FlaskClient], anna: User, bert: User
+) -> None:
+    """S2-10, C-34."""
+    as_anna = signed_in(anna.email)
+
+    assert data(as_anna.put(f"/api/v1/users/{anna.id}", json={"name": "Anna L"}))["name"] == "Anna L"
+    assert error(as_anna.put(f"/api/v1/users/{anna.id}", json={})) == (400, "validation_failed")
+    assert error(as_anna.put(f"/api/v1/users/{anna.id}", json={"name": "A", "role": "admin"})) == (
+        403,
+        "may_not_edit",
+    )
+    assert error(as_anna.put(f"/api/v1/users/{bert.id}", json={"name": "Mine"})) == (404, "user_not_found")
+
+
 def test_another_role_ends_the_sessions_whose_tokens_name_the_old_one(
     admin: FlaskClient, anna: User, signed_in: Callable[..., FlaskClient]
 ) -> None:

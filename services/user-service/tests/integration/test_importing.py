@@ -130,6 +130,41 @@ def test_rejected_rows_are_kept_as_they_were(run: Import, folder: Path) -> None:
 
 
 @only_sqlite
+def test_no_hash_of_a_password_goes_to_the_rejects(run: Import, folder: Path) -> None:
+    """Nor what may be one: a column nobody knows, or a row of which it cannot be told what is where."""
+    run(
+        b"name,email,password_hash,passwd\n"
+        b"Anna,nobody,$argon2id$secret,$1$secret\n"
+        b'"Bert",bert@example.com,"$argon2id$secret\n'
+        b"Carla,carla@example.com,$argon2id$secret,$1$secret,one too many\n"
+    )
+
+    kept = (folder / "rejects.csv").read_text()
+
+    assert "secret" not in kept
+    assert "2,'nobody' is no e-mail address.,\"Anna,nobody,,\"" in kept
+    assert list(rejects(folder)) == [2, 3, 4]
+
+
+@only_sqlite
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\N{FULLWIDTH EQUALS SIGN}"])
+def test_nothing_in_the_rejects_is_a_formula_of_a_spreadsheet(run: Import, folder: Path, start: str) -> None:
+    run(f'email,name\n"{start}HYPERLINK(1)",Anna\n'.encode() + f"{start}cmd,Bert\n".encode())
+
+    with (folder / "rejects.csv").open(encoding="utf-8", newline="") as stream:
+        cells = [cell for row in csv.reader(stream) for cell in row]
+    assert len(cells) > len(["line", "reason", "row"])
+    assert not [cell for cell in cells if cell.startswith(start)]
+
+
+@only_sqlite
+def test_rejects_are_for_their_owner_alone(run: Import, folder: Path) -> None:
+    run(b"email\nnobody\n")
+
+    assert (folder / "rejects.csv").stat().st_mode & 0o777 == 0o600
+
+
+@only_sqlite
 @pytest.mark.parametrize(
     "bad", [b'bad@example.com,"open', b'"bad@example.com,open', b'bad@example.com,"open"ed"', b'bad@example.com,""open']
 )

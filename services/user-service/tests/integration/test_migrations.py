@@ -7,11 +7,12 @@ from uuid import UUID
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from service_chassis.database import Database
 from service_chassis.database.migrations import is_current, migrate
+from service_chassis.ids import uuid7
 from service_chassis.messaging.tables import metadata
 from user_service.model import (
     account,
@@ -20,6 +21,7 @@ from user_service.model import (
     membership,
     notification,
     one_time_token,
+    password_form,
     preferences,
     recovery,
     service_client,
@@ -28,6 +30,7 @@ from user_service.model import (
     throttle,
 )
 from user_service.model.account import Account
+from user_service.model.history import HistoryEntry
 from user_service.model.membership import Membership
 from user_service.model.one_time_token import OneTimeToken
 from user_service.model.tables import Entity
@@ -41,6 +44,7 @@ MAPPED = (
     membership.Membership,
     notification.Notification,
     one_time_token.OneTimeToken,
+    password_form.PasswordForm,
     preferences.UserPreferences,
     recovery.RecoveryRequest,
     service_client.ServiceClient,
@@ -67,7 +71,9 @@ def test_the_migrations_make_what_the_model_maps(database: Database, migrations:
 @pytest.fixture
 def older(blank_database_url: str, migrations: Path, tmp_path: Path) -> Iterator[Database]:
     """A database of the release before users had an account of their own by name."""
-    shutil.copytree(migrations, tmp_path / "older", ignore=shutil.ignore_patterns("000[4-9]_*", "__pycache__"))
+    shutil.copytree(
+        migrations, tmp_path / "older", ignore=shutil.ignore_patterns("000[4-9]_*", "00[1-9][0-9]_*", "__pycache__")
+    )
     database = Database(blank_database_url)
     migrate(database, tmp_path / "older")
     yield database
@@ -133,10 +139,42 @@ def test_of_memberships_from_before_only_those_in_own_accounts_count_as_agreed_t
     assert agreed == {users["anna"]: early, users["bert"]: None}
 
 
+def test_only_who_registered_and_has_not_confirmed_counts_as_unproven(older: Database, migrations: Path) -> None:
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    actions = {"anna": [], "bert": ["user_email_verified"], "carl": ["authn_password_change"]}
+    with older.writing() as session:
+        for name, later in actions.items():
+            same = {"user_id": add_user(session, name, now), "actor": "self", "at": now}
+            for action in ("user_registered", *later):
+                session.execute(insert(HistoryEntry.__table__).values(id=uuid7(), action=action, **same))
+        add_user(session, "olga", now)
+
+    migrate(older, migrations)
+
+    with older.reading() as session:
+        assert list(session.scalars(select(User.name).where(User.is_unproven))) == ["anna"]
+
+
+def test_the_forms_of_hashes_that_are_stored_are_known(older: Database, migrations: Path) -> None:
+    now, hashes = (
+        datetime(2030, 1, 1, tzinfo=UTC),
+        {"anna": "$2b$12$" + "." * 53, "bert": "$2b$12$" + "A" * 53, "carl": "?"},
+    )
+    with older.writing() as session:
+        for name, stored in hashes.items():
+            user = add_user(session, name, now)
+            session.execute(update(User.__table__).where(User.__table__.c.id == user).values(password_hash=stored))
+
+    migrate(older, migrations)
+
+    with older.reading() as session:
+        assert list(session.scalars(select(password_form.PasswordForm.form))) == ["$2b$12$"]
+
+
 def add_user(session: Session, name: str, registered_at: datetime) -> UUID:
     user = User.register(f"{name}@example.com", name, Role.USER, None, at=registered_at)
     kept = {column.name: getattr(user, column.name) for column in User.__table__.columns}
-    later = {"number", "username", "home_account_id"}
+    later = {"number", "username", "home_account_id", "device_generation", "is_unproven"}
     session.execute(insert(User.__table__).values({key: value for key, value in kept.items() if key not in later}))
     return user.id
 

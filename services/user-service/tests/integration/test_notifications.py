@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse
 
 from event_contracts import Contract, NotificationReady
 from service_chassis.clock import ManualClock
+from service_chassis.ids import uuid7
 from service_chassis.messaging import failures, outbox
 from service_chassis.messaging.broker import Broker, Delivery, Message, Outcome
 from service_chassis.messaging.connect import connect
@@ -298,6 +299,47 @@ def test_a_request_that_failed_succeeds_later(
     assert [notification.user_id for notification in kept(service)] == [unknown]
     with service.units.read() as uow:
         assert failures.listed(uow.session, failures.Filter(), state=failures.RETRYING) == []
+
+
+def test_the_correlation_id_of_a_request_goes_with_it_to_what_it_causes(
+    push_queue: ForeignConsumer, anna: User, published: Published, as_anna: FlaskClient
+) -> None:
+    """S4-19."""
+    as_anna.patch("/api/v1/users/profile", json={"push_token": "token"})
+
+    push_queue.handle([replace(delivery(asked(anna, notification_type="push")), correlation_id="order-7")])
+
+    (ready,) = published(NotificationReady)
+    assert ready.correlation_id == "order-7"
+
+
+def test_the_correlation_id_of_a_request_is_kept_from_its_first_failure_to_the_failed_queue(
+    push_queue: ForeignConsumer, service: Service, clock: ManualClock
+) -> None:
+    """S4-19: through retries, the row of the dead letter and what goes to `failed.queue`; redriven, it is the same."""
+    nobody = replace(delivery(asked(uuid7(), notification_type="push")), correlation_id="order-7")
+    push_queue.handle([nobody])
+    for _ in range(2):
+        clock.advance(timedelta(hours=1))
+        push_queue.retry_failed()
+
+    with service.units.read() as uow:
+        (dead,) = failures.listed(uow.session, failures.Filter())
+        given_up = [sent for _, sent in outbox.pending(uow.session, 10) if sent.routing_key == "failed"]
+    assert (dead.correlation_id, [sent.correlation_id for sent in given_up]) == ("order-7", ["order-7"])
+    assert failures.delivery_of(dead).correlation_id == "order-7"
+
+
+def test_what_is_no_request_is_parked_under_the_correlation_id_it_came_with(
+    push_queue: ForeignConsumer, service: Service
+) -> None:
+    """S4-19."""
+    push_queue.handle([replace(delivery(b"nonsense"), correlation_id="order-7")])
+    push_queue.handle([replace(delivery(b"more nonsense"), correlation_id="not an id\n")])
+
+    with service.units.read() as uow:
+        parked = failures.listed(uow.session, failures.Filter())
+    assert {row.correlation_id for row in parked} == {"order-7", ""}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from service_chassis.messaging.envelope import Event
 from service_chassis.service import Service
 from service_chassis.testing.plugin import only_sqlite
 from service_chassis.testing.waiting import wait_until
+from user_service.model.service_client import Scope
 from user_service.model.session import Session
 from user_service.model.throttle import ADDRESS
 from user_service.model.user import User
@@ -158,7 +159,7 @@ def test_an_opaque_token_is_no_refresh_token(web: FlaskClient, token: str) -> No
 @pytest.fixture
 def secret(service: Service) -> str:
     with service.units.write() as uow:
-        return service_clients.create(uow, "cleanup-service").plain
+        return service_clients.create(uow, "cleanup-service", Scope).plain
 
 
 def grant(web: FlaskClient, secret: str, client_id: str = "cleanup-service") -> TestResponse:
@@ -190,7 +191,7 @@ def test_a_wrong_secret_and_an_unknown_service_are_refused_alike_and_slowed_down
 
 def test_a_new_secret_replaces_the_one_before(web: FlaskClient, service: Service, secret: str) -> None:
     with service.units.write() as uow:
-        renewed = service_clients.create(uow, "cleanup-service").plain
+        renewed = service_clients.create(uow, "cleanup-service", Scope).plain
 
     assert grant(web, secret).status_code == 401
     assert grant(web, renewed).status_code == 200

@@ -149,8 +149,10 @@ class World:
         in_it: dict[str, Callable[[], dict[str, Any]]] = {
             "POST /api/v1/users": lambda: {"email": new},
             "PATCH /api/v1/users/{user_id}": lambda: {"email": new, "name": "Anna"},
+            "PUT /api/v1/users/{user_id}": lambda: {"email": new, "name": "Anna", "role": "user"},
             "POST /api/v1/accounts": lambda: {"name": "Ours"},
             f"PATCH {ACCOUNT}": lambda: {"name": "Ours"},
+            f"PUT {ACCOUNT}": lambda: {"name": "Ours"},
             f"POST {ACCOUNT}/members": lambda: {"user_id": str(self.other.id)},
             f"POST {ACCOUNT}/invitations": lambda: {"email": new},
             "POST /api/v1/accounts/invitations/accept": lambda: {
@@ -162,7 +164,10 @@ class World:
             f"{AUTH}/login": lambda: {"email": self.other.email, "password": PASSWORD},
             f"{AUTH}/opaque-token": lambda: {"email": self.other.email, "password": PASSWORD},
             f"{AUTH}/refresh": lambda: {"refresh_token": self.refresh_token},
-            f"{AUTH}/token": lambda: {"client_id": "peer", "client_secret": service_clients.create(uow, "peer").plain},
+            f"{AUTH}/token": lambda: {
+                "client_id": "peer",
+                "client_secret": service_clients.create(uow, "peer", []).plain,
+            },
             f"{AUTH}/verify-email": lambda: self._token(uow, Purpose.VERIFY_EMAIL),
             f"{AUTH}/verify-email/resend": lambda: {"email": new},
             f"{AUTH}/password-reset": lambda: {"email": new},

@@ -29,6 +29,7 @@ def service(database_url: str, clock: ManualClock) -> Iterator[Service]:
         "REDIS_URL": "redis://cache:6379/0",
         "KEY_ENCRYPTION_SECRET": "a long secret of this installation only",
         "NOTIFICATION_SECRET": "a long secret that delivery-service shares",
+        "GATEWAY_SECRET": "a long secret that the gateway shares",
         "SERVICE_CLIENTS": "task-service:a long secret that task-service shares",
         "LOG_LEVEL": "ERROR",
     }

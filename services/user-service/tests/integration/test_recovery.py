@@ -24,7 +24,7 @@ from user_service.model.errors import WrongPassword
 from user_service.model.one_time_token import OneTimeToken, Purpose
 from user_service.model.passwords import Passwords
 from user_service.model.recovery import RecoveryRequest
-from user_service.model.throttle import ADDRESS
+from user_service.model.throttle import ACCOUNT, ADDRESS
 from user_service.model.user import User
 from user_service.usecases import lifecycle, recovery, registration
 from user_service.usecases.credentials import Credentials
@@ -313,8 +313,37 @@ class TestWhereAddressesHaveToBeConfirmedFirst:
     ) -> None:
         register(web)
         (mail,) = mails()
-        assert error(login(web, "bert@example.com")) == (403, "email_not_verified")
+        assert error(login(web, "bert@example.com")) == (401, "invalid_credentials")
         assert error(login(web, "bert@example.com", "wrong")) == (401, "invalid_credentials")
+
+        web.post(VERIFY, json={"token": mail["token"]})
+
+        assert login(web, "bert@example.com").status_code == 200
+
+    def test_who_registers_an_address_and_signs_in_does_not_learn_whether_it_was_taken(
+        self, web: FlaskClient, anna: User, mails: Callable[[], list[Mail]]
+    ) -> None:
+        """S 6."""
+        guessed, free, checked = "a password of theirs", "bert@example.com", []
+        for email in (anna.email, free):
+            web.post("/api/v1/users", json={"email": email, "password": guessed})
+        mails()
+
+        for email in (anna.email, free):
+            answers = [login(web, email, guessed) for _ in range(ACCOUNT.free + 1)]
+            checked.append([(answer.status_code, answer.data) for answer in answers])
+
+        assert checked[0] == checked[1]
+        assert [status for status, _ in checked[0]] == [401] * ACCOUNT.free + [429]
+
+    def test_who_confirms_after_guesses_at_the_address_signs_in(
+        self, web: FlaskClient, mails: Callable[[], list[Mail]]
+    ) -> None:
+        """S 6."""
+        register(web)
+        (mail,) = mails()
+        for _ in range(ACCOUNT.free - 1):
+            login(web, "bert@example.com")
 
         web.post(VERIFY, json={"token": mail["token"]})
 

@@ -50,6 +50,7 @@ PRODUCTION = {
     "REDIS_URL": "redis://cache:6379/0",
     "KEY_ENCRYPTION_SECRET": "a long secret of this installation only",
     "NOTIFICATION_SECRET": "a long secret that delivery-service shares",
+    "GATEWAY_SECRET": "a long secret that the gateway shares",
     "SERVICE_CLIENTS": "task-service:a long secret that task-service shares",
 }
 

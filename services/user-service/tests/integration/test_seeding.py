@@ -19,7 +19,7 @@ from service_chassis.settings import SettingsError
 from service_chassis.testing.plugin import only_sqlite
 from user_service.bootstrap import bootstrap
 from user_service.config import Settings
-from user_service.model.service_client import ServiceClient
+from user_service.model.service_client import Scope, ServiceClient
 from user_service.model.user import Role, Status, User
 from user_service.usecases import registration, seeding, service_clients
 
@@ -198,11 +198,27 @@ def test_several_processes_that_start_at_once_let_each_service_in_once(start: St
 @only_sqlite
 def test_a_service_that_was_let_in_by_hand_stays(demo: Service, start: Start) -> None:
     with demo.units.write() as uow:
-        secret = service_clients.create(uow, "mail-service").plain
+        secret = service_clients.create(uow, "mail-service", [Scope.NOTIFY]).plain
 
     start(SERVICE_CLIENTS="task-service:wasps").seed()
 
     assert are_let_in(demo, mail=secret, task="wasps")
+
+
+@only_sqlite
+def test_own_services_may_ask_for_what_they_need_and_others_for_what_they_were_given(start: Start) -> None:
+    service = start(SERVICE_CLIENTS="task-service:bees,mail-service:post")
+    with service.units.write() as uow:
+        service_clients.create(uow, "mail-service", [Scope.NOTIFY])
+        service_clients.create(uow, "task-service", Scope)
+
+    service.seed()
+
+    assert {client.client_id: client.scope for client in clients(service)} == {
+        "mail-service": "notifications.send",
+        "task-service": "users.states",
+    }
+    assert are_let_in(service, mail="post", task="bees")
 
 
 @only_sqlite

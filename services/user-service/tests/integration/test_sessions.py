@@ -9,9 +9,10 @@ from werkzeug.test import TestResponse
 
 from service_chassis.clock import ManualClock
 from service_chassis.ids import uuid7
+from service_chassis.service import Service
 from service_chassis.testing.plugin import only_sqlite
-from service_chassis.testing.waiting import wait_until
 from user_service.model.user import User
+from user_service.usecases import lifecycle
 
 LOGIN = "/api/v1/auth/login"
 REFRESH = "/api/v1/auth/refresh"
@@ -80,9 +81,35 @@ def test_a_session_that_is_ended_from_elsewhere_is_over_everywhere(web: FlaskCli
     data(web.delete(f"{SESSIONS}/{lost}", headers=bearer(here)))
 
     assert error(refresh(web, phone)) == (401, "invalid_refresh_token")
-    wait_until(lambda: web.get(SESSIONS, headers=bearer(phone)).status_code == 401, within=5)
+    assert error(web.get(SESSIONS, headers=bearer(phone))) == (401, "session_ended")
     assert len(data(web.get(SESSIONS, headers=bearer(here)))) == 1
     assert error(web.delete(f"{SESSIONS}/{lost}", headers=bearer(here))) == (404, "session_not_found")
+
+
+def test_after_signing_out_the_very_next_request_is_refused_whatever_it_is(web: FlaskClient, anna: User) -> None:
+    """S2-05, C-41."""
+    here = bearer(login(web, anna))
+
+    data(web.post("/api/v1/auth/logout", headers=here))
+
+    refused = [
+        web.get("/api/v1/users/profile", headers=here),
+        web.patch("/api/v1/users/profile", headers=here, json={"name": "Eve"}),
+        web.post("/api/v1/auth/logout", headers=here),
+    ]
+    assert {error(answer) for answer in refused} == {(401, "session_ended")}
+
+
+def test_a_user_who_was_deactivated_makes_no_account_with_a_token_from_before(
+    web: FlaskClient, anna: User, service: Service
+) -> None:
+    """C-41."""
+    here = bearer(login(web, anna))
+
+    with service.units.write() as uow:
+        lifecycle.deactivate(uow, anna.id, "left", by=uuid7(), tokens_live=timedelta(hours=1))
+
+    assert error(web.post("/api/v1/accounts", headers=here, json={"name": "Late"})) == (401, "session_ended")
 
 
 def test_all_other_sessions_are_ended_at_once(web: FlaskClient, anna: User) -> None:

@@ -14,7 +14,6 @@ from service_chassis.clock import ManualClock
 from service_chassis.messaging.envelope import Event
 from service_chassis.service import Service
 from service_chassis.testing.plugin import only_sqlite
-from user_service.model.device import Devices
 from user_service.model.errors import InvalidCredentials
 from user_service.model.passwords import Passwords
 from user_service.model.session import Session
@@ -165,7 +164,7 @@ def test_what_happens_while_the_password_is_checked_is_not_overlooked(
                 uow.users.get(anna.id).password_hash = service.parts.passwords.hash("another")
 
     parts = service.parts
-    gate = Gate(parts.attempts, Devices(b"key"), require_verified_email=False)
+    gate = Gate(parts.attempts, require_verified_email=False)
     sign_in = SignIn(service.units, Interrupted(meanwhile), parts.tokens, gate, service.log)
 
     with pytest.raises(InvalidCredentials):

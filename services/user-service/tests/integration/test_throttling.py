@@ -16,12 +16,13 @@ from service_chassis.clock import ManualClock
 from service_chassis.service import Service
 from service_chassis.testing.plugin import only_sqlite
 from user_service.bootstrap import bootstrap
-from user_service.model.throttle import ACCOUNT, ADDRESS, REGISTRATION, Throttle
+from user_service.model.throttle import ACCOUNT, ACCOUNT_BY_DEVICES, ADDRESS, ADDRESS_BY_DEVICES, REGISTRATION, Throttle
 from user_service.model.user import User
 from user_service.usecases import throttling
 
-LOGIN = "/api/v1/auth/login"
-PASSWORD = "correct horse"
+AUTH = "/api/v1/auth"
+LOGIN = f"{AUTH}/login"
+PASSWORD, NEW = "correct horse", "battery staple"
 SECOND = timedelta(seconds=1)
 
 
@@ -132,14 +133,19 @@ def test_an_ipv6_network_is_one_address(web: FlaskClient) -> None:
 
 @only_sqlite
 def test_only_the_gateway_is_believed_where_a_request_comes_from(web: FlaskClient) -> None:
-    web.environ_base["REMOTE_ADDR"] = "203.0.113.50"
+    """Also on loopback, where anybody on the machine reaches the port."""
+    for peer, shown in (("127.0.0.1", None), ("::1", "guessed"), ("203.0.113.50", "")):
+        stranger = web.application.test_client()
+        stranger.environ_base["REMOTE_ADDR"] = peer
+        if shown is not None:
+            stranger.environ_base["HTTP_X_GATEWAY_SECRET"] = shown
 
-    statuses = [
-        login(web, f"user{number}@example.com", "wrong", address=f"198.51.100.{number}").status_code
-        for number in range(ADDRESS.free + 1)
-    ]
+        statuses = [
+            login(stranger, f"user{number}@example.com", "wrong", address=f"198.51.100.{number}").status_code
+            for number in range(ADDRESS.free + 1)
+        ]
 
-    assert statuses[-1] == 429
+        assert (statuses[0], statuses[-1]) == (401, 429)
 
 
 def test_on_a_device_one_has_signed_in_from_the_failures_of_others_do_not_count(
@@ -167,6 +173,90 @@ def test_the_device_of_another_user_opens_nothing(web: FlaskClient, anna: User, 
     guess(web, anna.email, ACCOUNT.free)
 
     assert login(web, anna.email, device_token=device).status_code == 429
+
+
+def devices(web: FlaskClient, email: str, number: int) -> list[str]:
+    return [login(web, email).get_json()["data"]["device_token"] for _ in range(number)]
+
+
+def test_many_devices_are_not_worth_many_times_the_guesses(web: FlaskClient, anna: User) -> None:
+    """S 10."""
+    known = devices(web, anna.email, 8)
+
+    statuses = [guess(web, anna.email, ACCOUNT.free, device_token=device) for device in known]
+
+    counted = [status for of_one in statuses for status in of_one]
+    assert counted == [401] * ACCOUNT_BY_DEVICES.free + [429] * (8 * ACCOUNT.free - ACCOUNT_BY_DEVICES.free)
+    assert login(web, anna.email).status_code == 200
+
+
+def test_who_signs_in_on_a_known_device_forgets_the_failures_on_all_of_them(web: FlaskClient, anna: User) -> None:
+    """S 10."""
+    first, *others, last = devices(web, anna.email, 5)
+    for device in (first, *others):
+        guess(web, anna.email, ACCOUNT.free - 1, device_token=device)
+
+    assert login(web, anna.email, device_token=last).status_code == 200
+    assert guess(web, anna.email, ACCOUNT.free, device_token=last) == [401] * ACCOUNT.free
+
+
+def test_known_devices_that_fail_at_one_address_make_it_wait_at_a_higher_bound(
+    web: FlaskClient, anna: User, service: Service
+) -> None:
+    """S 10."""
+    first, second = devices(web, anna.email, 2)
+    guess(web, anna.email, 1, device_token=first)
+    with service.units.write() as uow:
+        address = Throttle.key.startswith("devices:")
+        uow.session.execute(update(Throttle).where(address).values(failures=ADDRESS_BY_DEVICES.free - 1))
+
+    assert guess(web, anna.email, 1, device_token=first) == [401]
+    assert login(web, anna.email, device_token=second).status_code == 429
+    assert login(web, anna.email, device_token=second, address="203.0.113.1").status_code == 200
+    assert ADDRESS_BY_DEVICES.free > ADDRESS.free
+
+
+@pytest.mark.parametrize("how", ["changed", "reset"])
+def test_with_the_password_the_tokens_of_all_devices_end(
+    web: FlaskClient, anna: User, mails: Callable[[], list[dict[str, Any]]], how: str
+) -> None:
+    """S 10."""
+    device = login(web, anna.email).get_json()["data"]["device_token"]
+    if how == "changed":
+        assert change_password(web, anna.email).status_code == 200
+    else:
+        web.post(f"{AUTH}/password-reset", json={"email": anna.email})
+        web.post(f"{AUTH}/password-reset/confirm", json={"token": mails()[0]["token"], "password": NEW})
+    guess(web, anna.email, ACCOUNT.free)
+
+    assert login(web, anna.email, NEW, device_token=device).status_code == 429
+
+
+def test_where_the_password_is_changed_the_device_stays_known(web: FlaskClient, anna: User) -> None:
+    """S 10."""
+    device = change_password(web, anna.email).get_json()["data"]["device_token"]
+    guess(web, anna.email, ACCOUNT.free)
+
+    assert login(web, anna.email, NEW, device_token=device).status_code == 200
+
+
+def test_a_reset_lets_somebody_in_whose_devices_have_to_wait(
+    web: FlaskClient, anna: User, mails: Callable[[], list[dict[str, Any]]]
+) -> None:
+    """S 10."""
+    for device in devices(web, anna.email, ACCOUNT_BY_DEVICES.free // ACCOUNT.free):
+        guess(web, anna.email, ACCOUNT.free, device_token=device)
+    web.post(f"{AUTH}/password-reset", json={"email": anna.email})
+    web.post(f"{AUTH}/password-reset/confirm", json={"token": mails()[0]["token"], "password": NEW})
+
+    device = login(web, anna.email, NEW).get_json()["data"]["device_token"]
+    assert login(web, anna.email, NEW, device_token=device).status_code == 200
+
+
+def change_password(web: FlaskClient, email: str) -> TestResponse:
+    tokens = login(web, email).get_json()["data"]
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    return web.post(f"{AUTH}/password", json={"current_password": PASSWORD, "password": NEW}, headers=headers)
 
 
 def test_failures_survive_a_restart(web: FlaskClient, anna: User, env: dict[str, str], clock: ManualClock) -> None:

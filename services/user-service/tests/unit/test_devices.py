@@ -35,6 +35,13 @@ def test_a_device_is_not_known_for_ever() -> None:
     assert DEVICES.recognise(DEVICES.issue(ANNA, at=NOON), ANNA, at=NOON + REMEMBERED) is None
 
 
+def test_a_device_of_an_earlier_generation_is_a_stranger() -> None:
+    token = DEVICES.issue(ANNA, at=NOON, generation=1)
+
+    assert DEVICES.recognise(token, ANNA, at=NOON, generation=1) is not None
+    assert DEVICES.recognise(token, ANNA, at=NOON, generation=2) is None
+
+
 def test_another_key_recognises_nothing() -> None:
     assert Devices(b"another").recognise(DEVICES.issue(ANNA, at=NOON), ANNA, at=NOON) is None
 

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from user_service.model.throttle import ACCOUNT, ADDRESS, REGISTRATION, Pace, Throttle
+from user_service.model.throttle import (
+    ACCOUNT,
+    ACCOUNT_BY_DEVICES,
+    ADDRESS,
+    ADDRESS_BY_DEVICES,
+    REGISTRATION,
+    Pace,
+    Throttle,
+)
 
 NOON = datetime(2030, 1, 15, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -52,5 +60,5 @@ def test_failures_are_forgotten_a_while_after_the_last_one() -> None:
 
 @given(st.integers(0, 500), st.integers(0, 500))
 def test_more_failures_never_mean_a_shorter_wait(fewer: int, more: int) -> None:
-    for pace in (ACCOUNT, ADDRESS):
+    for pace in (ACCOUNT, ADDRESS, ACCOUNT_BY_DEVICES, ADDRESS_BY_DEVICES):
         assert pace.pause(min(fewer, more)) <= pace.pause(max(fewer, more))

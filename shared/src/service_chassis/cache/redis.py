@@ -17,13 +17,12 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from service_chassis.breaker import Breaker, BreakerOpen
+from service_chassis.breaker import USUAL, Breaker, BreakerOpen, BreakerRules
 
 TIMEOUT = 0.1
 """Seconds for one round trip."""
-FAILURES = 3
 PAUSE = timedelta(seconds=5)
-"""After so many failures in a row Redis is left alone for a while."""
+"""Longest time Redis is left alone: until it is told what is owed to it, others may read there what was before."""
 MOST_OWED = 20_000
 TOLD_AT_ONCE = 100
 
@@ -39,11 +38,18 @@ T = TypeVar("T")
 
 
 class RedisCache:
-    def __init__(self, url: str, lifetime: timedelta, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        url: str,
+        lifetime: timedelta,
+        rules: BreakerRules = USUAL,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         retry = Retry(NoBackoff(), 0)
         self._client = Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=retry)
         self._lifetime = int(lifetime.total_seconds() * 1000)
-        self._breaker = Breaker("Redis", failures=FAILURES, open_for=PAUSE, counts=_is_outage, now=now)
+        self.breaker = Breaker("cache", rules.at_most(PAUSE), counts=_is_outage, now=now)
         self._lock = threading.Lock()
         self._owed: dict[str, tuple[bytes, int]] = {}
 
@@ -77,7 +83,7 @@ class RedisCache:
     def _reached(self, call: Callable[[], T]) -> T | None:
         """Return what Redis says after it was given some of what it is owed, or None where it cannot be reached."""
         try:
-            with self._breaker.attempt():
+            with self.breaker.attempt():
                 self._settle()
                 return call()
         except (RedisError, BreakerOpen):

@@ -56,7 +56,7 @@ class ServiceClient:
     ) -> None:
         """Send `token()` as bearer token; give up a call, its repetition included, after `within`."""
         self._base_url = base_url.rstrip("/")
-        self._breaker = breaker
+        self.breaker = breaker
         self._token = token
         self._within = within
         self._transport = transport or Pool()
@@ -78,22 +78,22 @@ class ServiceClient:
         # The token comes first: getting one may be a call of its own, which must not hold this one's probe.
         headers = self._headers(body)
         deadline = time.monotonic() + self._within.total_seconds()
-        with self._breaker.attempt():
+        with self.breaker.attempt():
             got = self._exchange(Request(method, self._base_url + path, headers, body, deadline), send)
         if got.status >= 300:
-            raise UpstreamRefused(self._breaker.name, got.status, _code(got.body))
+            raise UpstreamRefused(self.breaker.name, got.status, _code(got.body))
         try:
             return msgspec.json.decode(got.body, type=answer)
         except msgspec.MsgspecError as error:
-            raise UpstreamUnavailable(f"{self._breaker.name} gave an answer that cannot be read.") from error
+            raise UpstreamUnavailable(f"{self.breaker.name} gave an answer that cannot be read.") from error
 
     def _exchange(self, request: Request, send: Transport) -> Answer:
         try:
             answer = send(request)
         except ConnectionLost as error:
-            raise UpstreamUnavailable(f"{self._breaker.name} does not answer.") from error
+            raise UpstreamUnavailable(f"{self.breaker.name} does not answer.") from error
         if answer.status >= 500:
-            raise UpstreamUnavailable(f"{self._breaker.name} answered {answer.status}.")
+            raise UpstreamUnavailable(f"{self.breaker.name} answered {answer.status}.")
         return answer
 
     def _repeated(self, request: Request) -> Answer:

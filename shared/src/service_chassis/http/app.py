@@ -26,7 +26,7 @@ from service_chassis.http.unit import Answered, transaction
 from service_chassis.ids import uuid7
 from service_chassis.logs import Log
 from service_chassis.metrics import Metrics
-from service_chassis.revocation import RevocationList
+from service_chassis.revocation import Revocations
 from service_chassis.tokens import TokenVerifier
 from service_chassis.unit_of_work import Units
 
@@ -42,7 +42,7 @@ def web_app(
     *,
     units: Units[Any],
     verifier: TokenVerifier,
-    revocations: RevocationList,
+    revocations: Revocations,
     metrics: Metrics,
     log: Log,
     secret: str,

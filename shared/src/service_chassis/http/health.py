@@ -7,9 +7,11 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
+from service_chassis.breaker import State
 from service_chassis.errors import ServiceError, Unavailable
 from service_chassis.messaging import outbox
 from service_chassis.messaging.tables import heartbeats
+from service_chassis.metrics import BREAKER_LEVELS
 from service_chassis.unit_of_work import UnitOfWork, Units
 
 STALE_AFTER = timedelta(seconds=30)
@@ -88,12 +90,17 @@ def _workers(uow: UnitOfWork) -> dict[str, Result]:
 
 def _broker(workers: Sequence[Row[Any]], now: datetime) -> Result:
     seen = max((worker.broker_at for worker in workers if worker.broker_at), default=None)
-    details = {"last_seen_at": seen}
+    details = {"last_seen_at": seen, "breaker": _worst(worker.broker_state for worker in workers)}
     if not workers:
         return Result("No worker is running.", details=details)
     if seen is None or seen < now - STALE_AFTER:
         return Result("No worker reaches the broker.", details=details)
     return Result(None, details=details)
+
+
+def _worst(states: Iterable[str | None]) -> str | None:
+    """Return the state of the breaker that is furthest from closed."""
+    return max((state for state in states if state), key=lambda state: BREAKER_LEVELS[State(state)], default=None)
 
 
 def _lag(workers: Sequence[Row[Any]], oldest: datetime | None, now: datetime) -> Result:

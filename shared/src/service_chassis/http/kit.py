@@ -10,7 +10,7 @@ from service_chassis.http.answer_store import AnswerStore
 from service_chassis.http.health import Check
 from service_chassis.logs import Log
 from service_chassis.metrics import Metrics
-from service_chassis.revocation import RevocationList
+from service_chassis.revocation import Revocations
 from service_chassis.tokens import TokenVerifier
 from service_chassis.unit_of_work import Units
 
@@ -22,7 +22,7 @@ class Kit:
     name: str
     units: Units[Any]
     verifier: TokenVerifier
-    revocations: RevocationList
+    revocations: Revocations
     metrics: Metrics
     log: Log
     answers: AnswerStore

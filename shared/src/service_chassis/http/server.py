@@ -55,6 +55,10 @@ class _Application(Application):
             "keepalive": KEEP_ALIVE,
             "accesslog": None,
             "errorlog": "-",
+            # Otherwise whoever is on this machine says by headers which path and which scheme a request has.
+            "forwarded_allow_ips": "",
+            "forwarder_headers": "",
+            "secure_scheme_headers": {},
         }
         super().__init__(options)
 

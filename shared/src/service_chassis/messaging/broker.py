@@ -58,6 +58,8 @@ class Delivery:
     content_type: str
     body: bytes
     events: int = 1
+    correlation_id: str = ""
+    """As the producer gave it; see `correlation.accepted`."""
     redelivered: bool = False
     headers: dict[str, Any] = field(default_factory=dict)
 

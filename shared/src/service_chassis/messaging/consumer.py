@@ -6,7 +6,8 @@ the others a little time and nothing else.
 
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -159,9 +160,10 @@ class Consumer:
             failures.park(uow.session, self.name, delivery, reason=why.reason, detail=str(why), now=uow.now)
             self.given_up(uow, delivery)
         self._metrics.consumed(delivery.routing_key, "parked", 1)
-        self._log.warning(
-            "message_parked", type=delivery.routing_key, message_id=delivery.message_id, reason=why.reason
-        )
+        with _as_given(delivery.correlation_id):
+            self._log.warning(
+                "message_parked", type=delivery.routing_key, message_id=delivery.message_id, reason=why.reason
+            )
 
     def _together(self, items: Sequence[Incoming]) -> None:
         """Handle all items in one transaction: one inbox insert, and one call per batch handler."""
@@ -260,7 +262,8 @@ class Consumer:
                 if delay is None:
                     self.given_up(uow, failures.delivery_of(row))
         self._metrics.consumed(row.type, "postponed" if isinstance(error, Retry) else "failed", 1)
-        self._log.warning("event_failed_again", type=row.type, message_id=row.message_id, error=repr(error))
+        with _as_given(row.correlation_id):
+            self._log.warning("event_failed_again", type=row.type, message_id=row.message_id, error=repr(error))
 
     def _delay(self, attempts: int) -> timedelta | None:
         """Return how long to wait after so many attempts, or None when they are used up."""
@@ -295,13 +298,26 @@ class Consumer:
 
     def _handled(self, item: Incoming, *, fresh: bool) -> None:
         self._count(item, "handled" if fresh else "repeated")
-        if fresh and not self._subscriptions[item.type].batch:
-            for event in item.events:
-                with correlation.correlated(_ids(event)):
-                    self._log.info("event_handled", type=event.type, event_id=str(event.id))
+        if not fresh:
+            return
+        if self._subscriptions[item.type].batch:
+            with correlation.correlated(_ids(item.events[0])):
+                self._log.info("batch_handled", type=item.type, message_id=str(item.inbox_id), events=len(item.events))
+            return
+        for event in item.events:
+            with correlation.correlated(_ids(event)):
+                self._log.info("event_handled", type=event.type, event_id=str(event.id))
 
     def _count(self, item: Incoming, outcome: str) -> None:
         self._metrics.consumed(item.type, outcome, len(item.events))
+
+
+@contextmanager
+def _as_given(correlation_id: str) -> Iterator[None]:
+    """Log under the id a message came with, or under the one of the work in hand where it came with none."""
+    given = correlation.accepted(correlation_id)
+    with nullcontext() if given is None else correlation.correlated(correlation.Correlation(given)):
+        yield
 
 
 def _ids(event: Event) -> correlation.Correlation:

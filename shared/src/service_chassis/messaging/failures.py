@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from service_chassis import correlation
 from service_chassis.database.statements import changed, upsert
 from service_chassis.ids import uuid7
 from service_chassis.messaging.broker import Delivery
@@ -104,7 +105,7 @@ def park(session: Session, consumer: str, delivery: Delivery, *, reason: str, de
         exchange=delivery.exchange,
         content_type=content_type,
         body=body,
-        correlation_id="",
+        correlation_id=correlation.accepted(delivery.correlation_id) or "",
         state=DEAD,
         reason=reason,
         error=detail,
@@ -129,7 +130,7 @@ def delivery_of(row: Row[Any]) -> Delivery:
     is_text = not row.content_type.endswith(BASE64)
     body = row.body.encode() if is_text else base64.b64decode(row.body)
     content_type = row.content_type.removesuffix(BASE64)
-    return Delivery(0, row.message_id, row.exchange, row.type, content_type, body)
+    return Delivery(0, row.message_id, row.exchange, row.type, content_type, body, correlation_id=row.correlation_id)
 
 
 def failed_again(

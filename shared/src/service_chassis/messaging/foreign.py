@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from service_chassis import correlation
 from service_chassis.ids import uuid7
 from service_chassis.logs import Log
 from service_chassis.messaging import failures
@@ -113,7 +114,7 @@ class ForeignConsumer(Consumer):
             subject=delivery.routing_key,
             time=self._units.clock.now(),
             data=data,
-            correlation_id=str(id_),
+            correlation_id=correlation.accepted(delivery.correlation_id) or str(id_),
         )
         return Incoming(id_, event.type, delivery.exchange, [event], [delivery.body], JSON)
 
@@ -130,7 +131,7 @@ class ForeignConsumer(Consumer):
                 content_type=JSON,
                 body=body,
                 events=1,
-                correlation_id="",
+                correlation_id=correlation.accepted(delivery.correlation_id) or "",
                 source=self._source,
             )
         )

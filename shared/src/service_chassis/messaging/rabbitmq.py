@@ -26,6 +26,7 @@ STACK_TIMEOUT = 3.0
 """Seconds until TCP, TLS and AMQP have agreed on a connection; opening the channel on it comes after that."""
 OPEN_TIMEOUT = 5.0
 CLOSE_TIMEOUT = 5.0
+NOT_FOUND = 404
 CLOSED = "The connection was closed."
 FOREIGN = (AMQPError, AMQPConnectorException, OSError)
 """What the library raises when something is wrong with the broker or on the way to it."""
@@ -49,7 +50,7 @@ class RabbitMQ:
     def declare(self, topology: Topology) -> None:
         with _translated(), _blocking(self._parameters) as channel:
             for exchange in topology.exchanges:
-                channel.exchange_declare(self._name(exchange.name), exchange_type=exchange.kind, durable=True)
+                _declare_exchange(channel.connection, self._name(exchange.name), exchange.kind)
             for queue in topology.queues:
                 channel.queue_declare(self._name(queue.name), durable=True, arguments=self._arguments(queue))
             for binding in topology.bindings:
@@ -215,6 +216,21 @@ class _blocking:  # noqa: N801  # used as a context manager, like contextlib's o
     def __exit__(self, *_: object) -> None:
         if self._connection.is_open:
             self._connection.close()
+
+
+def _declare_exchange(connection: Any, name: str, kind: str) -> None:
+    """Declare an exchange that is missing; each question has a channel of its own, because a "no" costs it.
+
+    One that is there is left alone: who only binds to it may not declare it, since who may could also delete it.
+    """
+    try:
+        with connection.channel() as channel:
+            channel.exchange_declare(name, passive=True)
+    except ChannelClosedByBroker as error:
+        if error.reply_code != NOT_FOUND:
+            raise
+        with connection.channel() as channel:
+            channel.exchange_declare(name, exchange_type=kind, durable=True)
 
 
 def _parameters(url: str, name: str) -> pika.ConnectionParameters:

@@ -11,6 +11,7 @@ from typing import Any
 from service_chassis.messaging.broker import Delivery
 from service_chassis.messaging.rabbitmq_publishing import OpenLink
 
+CORRELATION_HEADER = "x-correlation-id"
 MOST_EVENTS = 500
 """The most events a message can hold."""
 
@@ -80,6 +81,7 @@ class Consumption:
                 content_type=_text(properties.content_type),
                 body=body,
                 events=_events(headers),
+                correlation_id=_correlation_id(properties, headers),
                 redelivered=method.redelivered,
                 headers=headers,
             )
@@ -90,6 +92,12 @@ def _events(headers: dict[str, Any]) -> int:
     """Return how many events a message says it holds, where that is possible at all."""
     given = headers.get("events")
     return int(given) if isinstance(given, int) and 0 < given <= MOST_EVENTS else 1
+
+
+def _correlation_id(properties: Any, headers: dict[str, Any]) -> str:
+    """Return the id from the property, or from the header by which HTTP knows it."""
+    named = {str(name).lower(): value for name, value in headers.items()}
+    return _text(properties.correlation_id) or _text(named.get(CORRELATION_HEADER))
 
 
 def _origin(method: Any, headers: dict[str, Any]) -> tuple[str, str]:

@@ -26,7 +26,9 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    inspect,
     select,
+    text,
 )
 from sqlalchemy.orm import Session
 
@@ -56,6 +58,7 @@ messages = Table(
     Column("routing_key", Text, nullable=False),
     Column("content_type", Text, nullable=False),
     Column("events", Integer, nullable=False),
+    Column("correlation_id", Text, nullable=False, server_default=""),
     Column("body", LargeBinary, nullable=False),
     Index("messages_queue", "queue", "seq"),
     # A number is never given twice, so that a reader who remembers the last one misses nothing.
@@ -87,6 +90,7 @@ class SqliteBroker:
         self._arrivals = _arrivals(self._file)
         with self._writing() as session:
             metadata.create_all(session.connection())
+            _add_correlation_ids(session)
 
     def declare(self, topology: Topology) -> None:
         with self._writing() as session:
@@ -284,6 +288,13 @@ def _route(message: Message) -> Route:
     return message.exchange, message.routing_key
 
 
+def _add_correlation_ids(session: Session) -> None:
+    """Add what files of earlier versions lack."""
+    known = {column["name"] for column in inspect(session.connection()).get_columns(messages.name)}
+    if messages.c.correlation_id.name not in known:
+        session.execute(text("ALTER TABLE messages ADD COLUMN correlation_id TEXT NOT NULL DEFAULT ''"))
+
+
 def _row(queue: str, message: Message) -> dict[str, object]:
     return {
         "queue": queue,
@@ -292,6 +303,7 @@ def _row(queue: str, message: Message) -> dict[str, object]:
         "routing_key": message.routing_key,
         "content_type": message.content_type,
         "events": message.events,
+        "correlation_id": message.correlation_id,
         "body": message.body,
     }
 
@@ -305,4 +317,5 @@ def _delivery(row: Row[Any]) -> Delivery:
         content_type=row.content_type,
         body=row.body,
         events=row.events,
+        correlation_id=row.correlation_id,
     )

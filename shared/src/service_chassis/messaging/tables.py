@@ -86,6 +86,7 @@ heartbeats = Table(
     Column("worker", Text, primary_key=True),
     Column("beat_at", UtcDateTime, nullable=False),
     Column("broker_at", UtcDateTime),
+    Column("broker_state", Text),
     Column("queue_depth", Integer),
     Column("holds", Text, nullable=False),
 )

@@ -1,4 +1,4 @@
-"""Consequences of missed tasks: what was told to user-service, and what waits for an admin because it is too much."""
+"""Consequences of missed tasks: what was told to user-service, and what waits for a person because it is too much."""
 
 from uuid import UUID
 

@@ -40,7 +40,7 @@ def may_see_alerts(caller: Principal) -> bool:
 
 
 def may_decide_consequences(caller: Principal) -> bool:
-    return caller.role == "admin"
+    return caller.role in {"admin", "manager"}
 
 
 def _parts() -> Parts:

@@ -31,14 +31,21 @@ def _priority(**options: Any) -> fields.String:
     return fields.String(validate=validate.OneOf([priority.value for priority in Priority]), **options)
 
 
-class TaskView(Schema):
+class Assigned(Schema):
+    """Who has to do a task, and how they are called."""
+
+    assignee_id = fields.UUID(required=True)
+    assignee_username = fields.String(required=True, allow_none=True)
+    assignee_name = fields.String(required=True, allow_none=True, metadata={"description": "Null until it is known."})
+
+
+class TaskView(Assigned):
     id = fields.UUID(required=True)
     title = fields.String(required=True)
     description = fields.String(required=True)
     status = fields.String(required=True)
     priority = fields.String(required=True)
     deadline = fields.DateTime(required=True)
-    assignee_id = fields.UUID(required=True)
     creator_id = fields.UUID(required=True)
     version = fields.Integer(required=True)
     excused = fields.Boolean(required=True)
@@ -48,12 +55,17 @@ class TaskView(Schema):
     missed_at = fields.DateTime(required=True, allow_none=True)
 
 
-class NewTask(Schema):
-    """A task without the person who is to do it."""
+class TaskText(Schema):
+    """What a task says."""
 
     title = _title(required=True)
     description = _description(load_default="")
     priority = _priority(load_default=Priority.NORMAL.value)
+
+
+class NewTask(TaskText):
+    """A task without the person who is to do it."""
+
     deadline = Instant(required=True, metadata={"description": "In the future, with its time zone."})
 
 
@@ -91,6 +103,10 @@ class EditBody(Versioned):
     title = _title()
     description = _description()
     priority = _priority()
+
+
+class ReplaceBody(TaskText, Versioned):
+    """What is left out becomes what it is in a new task."""
 
 
 class StatusBody(Noted):
@@ -175,7 +191,7 @@ class AlertQuery(PageQuery):
         return paging_of(data), chosen
 
 
-class AlertView(Schema):
+class AlertView(Assigned):
     id = fields.Integer(required=True)
     kind = fields.String(required=True)
     raised_at = fields.DateTime(required=True)
@@ -183,8 +199,12 @@ class AlertView(Schema):
     task_id = fields.UUID(required=True)
     title = fields.String(required=True)
     deadline = fields.DateTime(required=True)
-    assignee_id = fields.UUID(required=True)
     creator_id = fields.UUID(required=True)
+    consequence_id = fields.UUID(
+        required=True,
+        allow_none=True,
+        metadata={"description": "What waits at `/tasks/consequences/{id}/approve` or `/reject`."},
+    )
 
 
 class ReadBody(Schema):

@@ -13,6 +13,7 @@ from task_service.http.schemas import (
     HistoryView,
     Noted,
     ReassignBody,
+    ReplaceBody,
     StatusBody,
     SummaryQuery,
     SummaryView,
@@ -22,9 +23,13 @@ from task_service.http.schemas import (
 )
 from task_service.model.history import HistoryEntry
 from task_service.model.task import Priority, Task, TaskStatus
+from task_service.persistence.known_users import Names
 from task_service.persistence.tasks import TaskFilter
 from task_service.usecases import assigning
 from task_service.usecases import tasks as usecases
+
+UNKNOWN = Names()
+SHOWN = TaskView().fields.keys() - {"assignee_username", "assignee_name"}
 
 tasks = Blueprint("tasks", __name__, url_prefix="/api/v1/tasks", description="Who has to do what by when.")
 
@@ -33,28 +38,29 @@ tasks = Blueprint("tasks", __name__, url_prefix="/api/v1/tasks", description="Wh
 @tasks.arguments(TaskBody)
 @tasks.response(201, TaskView, description="Task assigned")
 @allowed(may_manage_tasks)
-def create_task(body: dict[str, Any]) -> Task:
+def create_task(body: dict[str, Any]) -> dict[str, Any]:
     """Give somebody a task."""
     (task,) = _assign(body, [body.pop("assignee_id")])
-    return task
+    return _shown(task)
 
 
 @tasks.route("/bulk-assign", methods=["POST"])
 @tasks.arguments(BulkBody)
 @tasks.response(201, TaskView(many=True), description="Tasks assigned")
 @allowed(may_manage_tasks)
-def bulk_assign(body: dict[str, Any]) -> Page[Task]:
+def bulk_assign(body: dict[str, Any]) -> Page[dict[str, Any]]:
     """Give each of several people the same task; all of them, or nobody."""
-    return Page.whole(_assign(body, list(dict.fromkeys(body.pop("assignee_ids")))))
+    return _all_shown(Page.whole(_assign(body, list(dict.fromkeys(body.pop("assignee_ids"))))))
 
 
 @tasks.route("")
 @tasks.arguments(TaskQuery, location="query")
 @tasks.response(200, TaskView(many=True))
-def list_tasks(query: tuple[Paging, TaskFilter]) -> Page[Task]:
+def list_tasks(query: tuple[Paging, TaskFilter]) -> Page[dict[str, Any]]:
     """List tasks; who manages none sees only the own."""
     paging, chosen = query
-    return uow().tasks.page(chosen if actor().manages else chosen.only_of(actor().id), paging, uow().now)
+    wanted = chosen if actor().manages else chosen.only_of(actor().id)
+    return _all_shown(uow().tasks.page(wanted, paging, uow().now))
 
 
 @tasks.route("/summary")
@@ -70,19 +76,29 @@ def summary(query: tuple[Paging, str, TaskFilter]) -> Page[Any]:
 
 @tasks.route("/<uuid:task_id>")
 @tasks.response(200, TaskView)
-def get_task(task_id: UUID) -> Task:
+def get_task(task_id: UUID) -> dict[str, Any]:
     """Return a task; who manages none finds only the own."""
-    return usecases.find(uow(), task_id, actor())
+    return _shown(usecases.find(uow(), task_id, actor()))
 
 
-@tasks.route("/<uuid:task_id>", methods=["PATCH", "PUT"])
+@tasks.route("/<uuid:task_id>", methods=["PATCH"])
 @tasks.arguments(EditBody)
 @tasks.response(200, TaskView, description="Task changed")
 @allowed(may_manage_tasks)
-def edit_task(body: dict[str, Any], task_id: UUID) -> Task:
+def edit_task(body: dict[str, Any], task_id: UUID) -> dict[str, Any]:
     """Change title, description or priority."""
     version = body.pop("version")
-    return usecases.edit(uow(), rules(), task_id, body, version=version, by=actor())
+    return _shown(usecases.edit(uow(), rules(), task_id, body, version=version, by=actor()))
+
+
+@tasks.route("/<uuid:task_id>", methods=["PUT"])
+@tasks.arguments(ReplaceBody)
+@tasks.response(200, TaskView, description="Task replaced")
+@allowed(may_manage_tasks)
+def replace_task(body: dict[str, Any], task_id: UUID) -> dict[str, Any]:
+    """Replace title, description and priority; the deadline is changed by `/extend`, so that it is noted."""
+    version = body.pop("version")
+    return _shown(usecases.edit(uow(), rules(), task_id, body, version=version, by=actor()))
 
 
 @tasks.route("/<uuid:task_id>", methods=["DELETE"])
@@ -96,41 +112,44 @@ def delete_task(task_id: UUID) -> None:
 @tasks.route("/<uuid:task_id>/status", methods=["PATCH", "POST"])
 @tasks.arguments(StatusBody)
 @tasks.response(200, TaskView, description="Status changed")
-def change_status(body: Mapping[str, Any], task_id: UUID) -> Task:
+def change_status(body: Mapping[str, Any], task_id: UUID) -> dict[str, Any]:
     """Move a task on; only managers cancel tasks and correct missed ones."""
     status = TaskStatus(body["status"])
-    return usecases.change_status(uow(), rules(), task_id, status, body["note"], version=body["version"], by=actor())
+    version = body["version"]
+    return _shown(usecases.change_status(uow(), rules(), task_id, status, body["note"], version=version, by=actor()))
 
 
 @tasks.route("/<uuid:task_id>/extend", methods=["POST"])
 @tasks.arguments(ExtendBody)
 @tasks.response(200, TaskView, description="Deadline changed")
 @allowed(may_manage_tasks)
-def extend_task(body: Mapping[str, Any], task_id: UUID) -> Task:
+def extend_task(body: Mapping[str, Any], task_id: UUID) -> dict[str, Any]:
     """Give a task a new deadline; a missed one is open again."""
-    return usecases.extend(uow(), rules(), task_id, body["deadline"], body["note"], version=body["version"], by=actor())
+    deadline, version = body["deadline"], body["version"]
+    return _shown(usecases.extend(uow(), rules(), task_id, deadline, body["note"], version=version, by=actor()))
 
 
 @tasks.route("/<uuid:task_id>/excuse", methods=["POST"])
 @tasks.arguments(Noted)
 @tasks.response(200, TaskView, description="Task excused")
 @allowed(may_manage_tasks)
-def excuse_task(body: Mapping[str, Any], task_id: UUID) -> Task:
+def excuse_task(body: Mapping[str, Any], task_id: UUID) -> dict[str, Any]:
     """Let a task not count against its assignee."""
-    return usecases.excuse(uow(), rules(), task_id, body["note"], version=body["version"], by=actor())
+    return _shown(usecases.excuse(uow(), rules(), task_id, body["note"], version=body["version"], by=actor()))
 
 
 @tasks.route("/<uuid:task_id>/reassign", methods=["POST"])
 @tasks.arguments(ReassignBody)
 @tasks.response(200, TaskView, description="Task reassigned")
 @allowed(may_manage_tasks)
-def reassign_task(body: Mapping[str, Any], task_id: UUID) -> Task:
+def reassign_task(body: Mapping[str, Any], task_id: UUID) -> dict[str, Any]:
     """Hand an open task to somebody else."""
     assignee_id = body["assignee_id"]
     newer = newer_states([assignee_id])
-    return assigning.reassign(
+    task = assigning.reassign(
         uow(), rules(), task_id, assignee_id, body["note"], newer=newer, version=body["version"], by=actor()
     )
+    return _shown(task)
 
 
 @tasks.route("/<uuid:task_id>/history")
@@ -152,3 +171,18 @@ def _assign(body: Mapping[str, Any], to: list[UUID]) -> list[Task]:
         newer=newer,
         by=actor(),
     )
+
+
+def _all_shown(page: Page[Task]) -> Page[dict[str, Any]]:
+    """Return what a list shows, with how the assignees are called."""
+    names = uow().known_users.names({task.assignee_id for task in page.items})
+    return page.each(lambda task: _with_names(task, names.get(task.assignee_id, UNKNOWN)))
+
+
+def _shown(task: Task) -> dict[str, Any]:
+    return _with_names(task, uow().known_users.names([task.assignee_id]).get(task.assignee_id, UNKNOWN))
+
+
+def _with_names(task: Task, names: Names) -> dict[str, Any]:
+    plain = {name: getattr(task, name) for name in SHOWN}
+    return plain | {"assignee_username": names.username, "assignee_name": names.name}

@@ -58,6 +58,7 @@ def alert_digest_due(manager_id: UUID, unread: Mapping[str, int]) -> Outgoing:
             missed=unread.get(AlertKind.MISSED, 0),
             due_soon=unread.get(AlertKind.DUE_SOON, 0),
             assignee_deactivated=unread.get(AlertKind.ASSIGNEE_DEACTIVATED, 0),
+            consequence_held=unread.get(AlertKind.CONSEQUENCE_HELD, 0),
         )
     )
 

@@ -16,6 +16,8 @@ class AlertKind(StrEnum):
     MISSED = "missed"
     DUE_SOON = "due_soon"
     ASSIGNEE_DEACTIVATED = "assignee_deactivated"
+    CONSEQUENCE_HELD = "consequence_held"
+    """By missing this task its assignee reached the limit, and somebody has to decide what follows."""
 
 
 class Alert(Entity):

@@ -24,3 +24,7 @@ class KnownUser(Entity):
     status: Mapped[str] = mapped_column(Text)
     reactivated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column()
+    name: Mapped[str | None] = mapped_column(Text)
+    username: Mapped[str | None] = mapped_column(Text)
+    named_version: Mapped[int] = mapped_column(server_default="0")
+    """The version of the user that the names are of; most states come without."""

@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, delete, func, select
+from sqlalchemy import ColumnElement, Table, case, delete, func, select
 from sqlalchemy.orm import Session
 
 from service_chassis.database.paging import Page, Paging, descending, fetch_page
 from service_chassis.database.statements import among, insert_many, insert_new
 from task_service.model.alert import Alert, AlertDigest, AlertKind, AlertRead
 from task_service.model.known_user import ACTIVE, MANAGING_ROLES, KnownUser
+from task_service.model.miss_limit import LimitState, MissLimit
 from task_service.model.task import Task
 from task_service.persistence.tasks import COUNTED, OPEN
 
@@ -60,6 +61,23 @@ class AlertRepository:
         chosen = among(self._session, Alert.task_id, task_ids) & Alert.kind.in_(list(kinds))
         self._session.execute(delete(Alert).where(chosen).execution_options(synchronize_session=False))
 
+    def follow_limits(self, limits: Sequence[MissLimit], at: datetime) -> None:
+        """Let an alert stand for each of these consequences, at the task that led to it, exactly if it is held."""
+        users = [limit.user_id for limit in limits]
+        decided = Alert.task_id.in_(select(Task.id).where(among(self._session, Task.assignee_id, users)))
+        held = Alert.kind == AlertKind.CONSEQUENCE_HELD
+        self._session.execute(delete(Alert).where(held, decided).execution_options(synchronize_session=False))
+        # Of several tasks that were missed at the same instant one is enough.
+        place = func.row_number().over(partition_by=MissLimit.id, order_by=Task.id).label("place")
+        led_to_it = (
+            select(Task.id, Task.creator_id, place)
+            .join(MissLimit, _LED_TO_IT & (MissLimit.state == LimitState.HELD))
+            .where(among(self._session, Task.assignee_id, users))
+            .subquery()
+        )
+        first = select(led_to_it.c.id, led_to_it.c.creator_id).where(led_to_it.c.place == 1)
+        self.raise_all(self._session.execute(first).all(), AlertKind.CONSEQUENCE_HELD, at)
+
     def follow_assignees(self, user_ids: Collection[UUID], at: datetime) -> None:
         """Let an alert stand for each open task of these users exactly if its assignee is not active."""
         theirs = among(self._session, KnownUser.user_id, user_ids)
@@ -86,8 +104,12 @@ class AlertRepository:
                 Task.deadline,
                 Task.assignee_id,
                 Task.creator_id,
+                KnownUser.username.label("assignee_username"),
+                KnownUser.name.label("assignee_name"),
+                _CONSEQUENCE.label("consequence_id"),
             )
             .join(Task, Task.id == Alert.task_id)
+            .join(KnownUser, KnownUser.user_id == Task.assignee_id, isouter=True)
             .join(AlertRead, (AlertRead.alert_id == Alert.id) & (AlertRead.reader_id == reader_id), isouter=True)
             .where(*chosen.conditions())
         )
@@ -138,6 +160,14 @@ class AlertRepository:
         return found
 
 
+_LED_TO_IT = (MissLimit.user_id == Task.assignee_id) & (MissLimit.reached_at == Task.missed_at)
+_CONSEQUENCE = case(
+    (
+        Alert.kind == AlertKind.CONSEQUENCE_HELD,
+        select(MissLimit.id).where(_LED_TO_IT, MissLimit.state == LimitState.HELD).limit(1).scalar_subquery(),
+    )
+)
+"""What somebody has to decide about."""
 MANAGERS_AT_ONCE = 1_000
 """Managers who are written to in one transaction."""
 NEW_DIGEST = {"told_up_to": 0, "due": True}

@@ -20,11 +20,13 @@ class OwnersAnswer(msgspec.Struct, frozen=True):
     status: str
     version: int
     reactivated_at: datetime | None = None
+    name: str | None = None
+    username: str | None = None
 
     def state(self) -> dict[str, Any]:
         """Return it as the projection takes it."""
         fields = msgspec.structs.asdict(self)
-        return {"user_id": fields.pop("id"), **fields}
+        return {"user_id": fields.pop("id"), "named_version": self.version, **fields}
 
 
 class Directory:

@@ -23,11 +23,15 @@ def forget(uow: UnitOfWork, event: Event) -> None:
 
 
 def _state(event: Event) -> dict[str, Any]:
-    data = event.data
+    data, version = event.data, event.version or 0
+    has_names = hasattr(data, "name")
     return {
         "user_id": data.user_id,
         "role": data.role,
         "status": data.status,
         "reactivated_at": data.reactivated_at,
-        "version": event.version or 0,
+        "version": version,
+        "name": data.name if has_names else None,
+        "username": data.username if has_names else None,
+        "named_version": version if has_names else 0,
     }

@@ -31,9 +31,16 @@ from user_service.usecases.members import Named
 accounts = Blueprint("accounts", __name__, url_prefix="/api/v1/accounts", description="What users share.")
 
 
-def still_manages(account: Mapping[str, Any]) -> None:
-    """Raise unless the caller may read the token in an answer."""
+def may_still_see(account: Mapping[str, Any]) -> None:
+    """Raise unless the caller may see what was answered about an account, with the token where that is in it."""
     use_case.check_may_manage(uow(), account["id"], actor())
+    if account["app_secret_token"] != MASKED:
+        use_case.check_may_read_token(uow(), account["id"], actor())
+
+
+def still_manages(answer: Mapping[str, Any]) -> None:
+    """Raise unless the caller may see who belongs, or is to belong, to an account."""
+    use_case.check_may_manage(uow(), answer["account_id"], actor())
 
 
 @accounts.route("")
@@ -50,7 +57,7 @@ def list_accounts(query: tuple[Paging, str | None]) -> Page[dict[str, Any]]:
 @accounts.route("", methods=["POST"])
 @accounts.arguments(AccountBody)
 @accounts.response(201, AccountView, description="Account created")
-@repeated_if(still_manages)
+@repeated_if(may_still_see)
 def create_account(body: Mapping[str, Any]) -> dict[str, Any]:
     """Add an account, of which the caller is Admin."""
     account = use_case.create(uow(), actor(), body["name"], body["website"] or None)
@@ -69,10 +76,20 @@ def get_account(account_id: int) -> dict[str, Any]:
 @accounts.route("/<int:account_id>", methods=["PATCH"])
 @accounts.arguments(AccountChangesBody)
 @accounts.response(200, AccountView, description="Account changed")
+@repeated_if(may_still_see)
 def change_account(body: Mapping[str, Any], account_id: int) -> dict[str, Any]:
     """Change name or website."""
     account = use_case.change(uow(), account_id, actor(), name=body.get("name"), website=body.get("website"))
     return shown(account, None)
+
+
+@accounts.route("/<int:account_id>", methods=["PUT"])
+@accounts.arguments(AccountBody)
+@accounts.response(200, AccountView, description="Account replaced")
+@repeated_if(may_still_see)
+def replace_account(body: Mapping[str, Any], account_id: int) -> dict[str, Any]:
+    """Replace name and website."""
+    return shown(use_case.change(uow(), account_id, actor(), name=body["name"], website=body["website"]), None)
 
 
 @accounts.route("/<int:account_id>", methods=["DELETE"])
@@ -85,7 +102,7 @@ def delete_account(account_id: int) -> None:
 @accounts.route("/<int:account_id>/token/rotate", methods=["POST"])
 @accounts.arguments(RotationBody)
 @accounts.response(200, AccountView, description="Token rotated")
-@repeated_if(still_manages)
+@repeated_if(may_still_see)
 def rotate_token(body: Mapping[str, Any], account_id: int) -> dict[str, Any]:
     """Give out a new token."""
     overlap = timedelta(hours=body["overlap_hours"])
@@ -115,6 +132,7 @@ def list_members(query: tuple[Paging, str | None], account_id: int) -> Page[dict
 @accounts.route("/<int:account_id>/members", methods=["POST"])
 @accounts.arguments(MemberBody)
 @accounts.response(201, MemberView, description="Member added")
+@repeated_if(still_manages)
 def add_member(body: Mapping[str, Any], account_id: int) -> dict[str, Any]:
     """Let a user belong to the account at once, without asking; invitations ask, and reach who is known by address.
 
@@ -127,6 +145,7 @@ def add_member(body: Mapping[str, Any], account_id: int) -> dict[str, Any]:
 @accounts.route("/<int:account_id>/members/<uuid:user_id>", methods=["PATCH"])
 @accounts.arguments(RoleBody)
 @accounts.response(200, MemberView, description="Role changed")
+@repeated_if(still_manages)
 def change_role(body: Mapping[str, Any], account_id: int, user_id: UUID) -> dict[str, Any]:
     """Give a member another role; the last Admin stays one."""
     return member(*members.change_role(uow(), account_id, actor(), user_id, body["role"]))

@@ -5,6 +5,7 @@ from typing import cast
 from service_chassis import http
 from service_chassis.tokens import Principal
 from user_service.model.actor import Actor
+from user_service.model.service_client import Scope
 from user_service.model.user import Role
 from user_service.parts import Parts
 from user_service.persistence.unit_of_work import UnitOfWork
@@ -40,8 +41,7 @@ def may_give_roles(caller: Principal) -> bool:
 
 
 def may_look_up_users(caller: Principal) -> bool:
-    """Services ask for whom they send something to."""
-    return caller.role == Role.ADMIN or caller.kind == "service"
+    return caller.role == Role.ADMIN or Scope.READ_USERS in caller.scopes
 
 
 def may_find_assignees(caller: Principal) -> bool:
@@ -49,13 +49,18 @@ def may_find_assignees(caller: Principal) -> bool:
     return caller.role == Role.MANAGER
 
 
-def is_service(caller: Principal) -> bool:
-    return caller.kind == "service"
+def may_look_up_states(caller: Principal) -> bool:
+    """Services ask before they refuse somebody because of what they hold of users themselves."""
+    return Scope.LOOK_UP_STATES in caller.scopes
+
+
+def may_look_up_accounts(caller: Principal) -> bool:
+    return Scope.LOOK_UP_ACCOUNTS in caller.scopes
 
 
 def may_notify_others(caller: Principal) -> bool:
-    return caller.role in {Role.ADMIN, Role.MANAGER} or caller.kind == "service"
+    return caller.role in {Role.ADMIN, Role.MANAGER} or Scope.NOTIFY in caller.scopes
 
 
 def may_report_deliveries(caller: Principal) -> bool:
-    return caller.role == Role.ADMIN or caller.kind == "service"
+    return caller.role == Role.ADMIN or Scope.REPORT_DELIVERIES in caller.scopes

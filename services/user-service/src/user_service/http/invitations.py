@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from service_chassis.http import Blueprint, Page, PageQuery, Paging, caller
+from service_chassis.http import Blueprint, Page, PageQuery, Paging, caller, repeated_if
+from user_service.http import origin
 from user_service.http.account_schemas import AcceptBody, InvitationBody, InvitationView, MembershipView
-from user_service.http.accounts import belonging
-from user_service.http.dependencies import actor, uow
+from user_service.http.accounts import belonging, still_manages
+from user_service.http.dependencies import actor, parts, uow
 from user_service.model.invitation import Invitation, InvitationStatus
 from user_service.model.membership import AccountRole
 from user_service.usecases import invitations as use_case
@@ -28,9 +29,11 @@ def list_invitations(paging: Paging, account_id: int) -> Page[dict[str, Any]]:
 @invitations.route("/<int:account_id>/invitations", methods=["POST"])
 @invitations.arguments(InvitationBody)
 @invitations.response(201, InvitationView, description="Invitation sent")
+@repeated_if(still_manages)
 def invite(body: Mapping[str, Any], account_id: int) -> dict[str, Any]:
     """Invite somebody by mail; an invitation that is still open is replaced."""
-    invitation = use_case.invite(uow(), account_id, actor(), body["email"], body["role"])
+    attempt = parts().attempts.of_invitation(body["email"], origin.client())
+    invitation = use_case.invite(uow(), account_id, actor(), body["email"], body["role"], attempt=attempt)
     return shown(invitation, InvitationStatus.PENDING)
 
 

@@ -8,7 +8,7 @@ from marshmallow import Schema, fields
 from service_chassis.http import Blueprint, allowed, caller
 from user_service.http.account_schemas import MembershipView
 from user_service.http.accounts import belonging
-from user_service.http.dependencies import actor, is_service, uow
+from user_service.http.dependencies import actor, may_look_up_accounts, uow
 from user_service.model.account import Account
 from user_service.usecases import accounts
 
@@ -22,7 +22,7 @@ class AccountReference(Schema):
 
 @lookups.route("/by_token/<string:token_hash>")
 @lookups.response(200, AccountReference)
-@allowed(is_service)
+@allowed(may_look_up_accounts)
 def account_by_token(token_hash: str) -> Account:
     """Return the account a token stands for, by the SHA-256 of the token in hexadecimal."""
     return uow().accounts.by_token(token_hash, uow().now)
@@ -32,6 +32,6 @@ def account_by_token(token_hash: str) -> Account:
 @lookups.response(200, MembershipView)
 def membership(account_id: int, user_id: UUID) -> dict[str, Any]:
     """Return a membership, to services and to those who manage the account."""
-    if not is_service(caller()):
+    if not may_look_up_accounts(caller()):
         accounts.check_may_manage(uow(), account_id, actor())
     return belonging(uow().accounts.live_membership(account_id, user_id))

@@ -6,13 +6,15 @@ from typing import Any
 from uuid import UUID
 
 from service_chassis.http import Blueprint, Page, Paging, allowed, caller
-from user_service.http.dependencies import may_notify_others, may_report_deliveries, uow
+from user_service.http import origin
+from user_service.http.dependencies import may_notify_others, may_report_deliveries, parts, uow
 from user_service.http.notification_schemas import NotificationBody, NotificationQuery, NotificationView, ReportBody
 from user_service.model.errors import MayNotNotify, NotificationNotFound
 from user_service.model.notification import Channel, Notification, Report
 from user_service.persistence.notifications import NotificationFilter
 from user_service.usecases import notifications as use_case
 from user_service.usecases.notifications import Wanted
+from user_service.usecases.throttling import UNLIMITED, Attempt
 
 notifications = Blueprint("notifications", __name__, url_prefix="/api/v1", description="Telling people something.")
 
@@ -24,7 +26,7 @@ def request(wanted: Wanted) -> Notification:
     """Have a user notified, if the user wants that and can be reached; everybody may notify oneself."""
     if wanted.user_id != caller().subject and not may_notify_others(caller()):
         raise MayNotNotify
-    return use_case.request(uow(), wanted)
+    return use_case.request_from_outside(uow(), wanted, _attempt(wanted))
 
 
 @notifications.route("/notifications")
@@ -64,6 +66,13 @@ def report_email(body: Mapping[str, Any]) -> Notification:
 def report_push(body: Mapping[str, Any]) -> Notification:
     """Say what became of a push message."""
     return _report(Channel.PUSH, body)
+
+
+def _attempt(wanted: Wanted) -> Attempt:
+    """Return what a request is counted under; services are not slowed down."""
+    if caller().kind == "service":
+        return UNLIMITED
+    return parts().attempts.of_notification(wanted.user_id, origin.client(), by=caller().subject)
 
 
 def _report(channel: Channel, body: Mapping[str, Any]) -> Notification:

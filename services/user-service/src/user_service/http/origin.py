@@ -6,6 +6,8 @@ from ipaddress import ip_address
 import flask
 from flask import Response, request
 
+from service_chassis import gateway_word
+from service_chassis.gateway_word import is_gateways
 from user_service.http.dependencies import parts
 from user_service.model.device import REMEMBERED, Client
 
@@ -49,15 +51,15 @@ def refresh_cookie() -> str | None:
 
 
 def _address() -> str | None:
-    """Return the client's address as the gateway saw it; anybody else's word for it counts nothing."""
-    peer = request.remote_addr
-    forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return _ip(forwarded) or peer if _is_trusted(peer) else peer
+    """Return the client's address as the gateway saw it."""
+    return _ip(_forwarded("For", "").rpartition(",")[2].strip()) or request.remote_addr
 
 
-def _is_trusted(peer: str | None) -> bool:
-    address = _ip(peer or "")
-    return address is not None and any(ip_address(address) in network for network in parts().settings.trusted_proxies)
+def _forwarded(what: str, otherwise: str) -> str:
+    """Return what the gateway says of a request; anybody else's word counts nothing, wherever it comes from."""
+    secret = parts().settings.gateway_secret
+    believed = is_gateways(request.headers.get(gateway_word.HEADER), secret)
+    return request.headers.get(f"X-Forwarded-{what}", otherwise) if believed else otherwise
 
 
 def _ip(text: str) -> str | None:
@@ -70,8 +72,7 @@ def _ip(text: str) -> str | None:
 
 
 def _is_same_origin() -> bool:
-    scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
-    host = request.headers.get("X-Forwarded-Host", request.host)
+    scheme, host = _forwarded("Proto", request.scheme), _forwarded("Host", request.host)
     return request.headers.get("Origin") == f"{scheme}://{host}"
 
 

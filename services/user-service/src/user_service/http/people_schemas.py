@@ -7,6 +7,8 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from user_service.http.schemas import PUSH_TOKEN_LIMIT, UserView, line, text
 from user_service.model.user import EMAIL_LIMIT, NAME_LIMIT, USERNAME_LIMIT, Role
 
+OF_ADMINS = {"description": "Required of admins."}
+
 
 class PreferencesView(Schema):
     email = fields.Boolean(required=True)
@@ -35,6 +37,19 @@ class ProfileBody(_Changes):
 class PreferenceChangesBody(_Changes):
     email = fields.Boolean()
     push = fields.Boolean()
+
+
+class UserBody(Schema):
+    """Everything that may be changed about a user; a caller who is no admin names nothing but the name."""
+
+    name = fields.String(required=True, validate=line(NAME_LIMIT))
+    email = fields.String(validate=text(EMAIL_LIMIT, shortest=3), metadata=OF_ADMINS)
+    username = fields.String(
+        allow_none=True,
+        validate=text(USERNAME_LIMIT, shortest=1),
+        metadata={"description": "For admins to give; none where it is left out."},
+    )
+    role = fields.String(validate=validate.OneOf([role.value for role in Role]), metadata=OF_ADMINS)
 
 
 class UserChangesBody(_Changes):

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from flask import Response
 
 from service_chassis import answers
-from service_chassis.http import Blueprint, caller, public, takes_no_key
+from service_chassis.http import Blueprint, caller, caller_if_any, public, takes_no_key
 from service_chassis.http.encoding import json_response
 from user_service.http import origin
 from user_service.http.auth import kept_in_cookies
@@ -37,8 +38,13 @@ recovery = Blueprint("recovery", __name__, url_prefix="/api/v1/auth", descriptio
 @public
 @takes_no_key
 def verify_email(body: Mapping[str, Any]) -> User:
-    """Confirm an e-mail address by the token that was sent there."""
-    return use_cases.verify_email(uow(), body["token"])
+    """Confirm an e-mail address by the token that was sent there.
+
+    Without a session of the user, whose the address has not been until now, all that whoever registered left ends:
+    sessions, known devices, push token, pending changes, other members of the account, and its token.
+    """
+    live = parts().settings.access_token_lifetime
+    return use_cases.verify_email(uow(), body["token"], tokens_live=live, prover=prover())
 
 
 @recovery.route("/verify-email/resend", methods=["POST"])
@@ -48,7 +54,7 @@ def verify_email(body: Mapping[str, Any]) -> User:
 @takes_no_key
 def resend(body: Mapping[str, Any]) -> None:
     """Ask for another mail to confirm an address; the answer is the same for addresses nobody has."""
-    use_cases.request(uow(), RecoveryKind.VERIFICATION, body["email"], attempt("recovery"))
+    ask_for_mail(RecoveryKind.VERIFICATION, body["email"])
 
 
 @recovery.route("/password-reset", methods=["POST"])
@@ -58,7 +64,7 @@ def resend(body: Mapping[str, Any]) -> None:
 @takes_no_key
 def request_reset(body: Mapping[str, Any]) -> None:
     """Ask for a mail to set a new password; the answer is the same for addresses nobody has."""
-    use_cases.request(uow(), RecoveryKind.PASSWORD_RESET, body["email"], attempt("recovery"))
+    ask_for_mail(RecoveryKind.PASSWORD_RESET, body["email"])
 
 
 @recovery.route("/password-reset/confirm", methods=["POST"])
@@ -92,7 +98,8 @@ def change_password(body: Mapping[str, Any]) -> Any:
 @takes_no_key
 def request_email_change(body: Mapping[str, Any]) -> None:
     """Ask for another e-mail address, which has to be confirmed from there; the old one is told."""
-    parts().credentials.request_email_change(caller().subject, body["password"], body["email"])
+    asker, password, email = caller().subject, body["password"], body["email"]
+    parts().credentials.request_email_change(asker, password, email, origin.client())
 
 
 @recovery.route("/email-change/confirm", methods=["POST"])
@@ -102,7 +109,7 @@ def request_email_change(body: Mapping[str, Any]) -> None:
 @takes_no_key
 def confirm_email_change(body: Mapping[str, Any]) -> User:
     """Take a new address by the token that was sent there."""
-    return parts().credentials.confirm_email_change(uow(), body["token"])
+    return parts().credentials.confirm_email_change(uow(), body["token"], prover=prover())
 
 
 @recovery.route("/email-change/undo", methods=["POST"])
@@ -120,11 +127,23 @@ def sign_up(email: str, password_hash: str, details: dict[str, Any]) -> dict[str
     settings = parts().settings
     if settings.require_email_verification:
         kept = {"password_hash": password_hash, **details}
-        use_cases.request(uow(), RecoveryKind.REGISTRATION, email, attempt("recovery"), kept)
+        ask_for_mail(RecoveryKind.REGISTRATION, email, kept)
         return json_response(answers.success(None, CHECK_MAIL), 202)
     registration.check_not_taken(uow(), email, attempt("registration"))
     lifetimes = settings.one_time_tokens
     return {"user": registration.sign_up(uow(), email, password_hash=password_hash, lifetimes=lifetimes, **details)}
+
+
+def ask_for_mail(kind: RecoveryKind, email: str, details: Mapping[str, Any] | None = None) -> None:
+    """Keep a request about an address, within what its owner and those who ask from one place may be mailed."""
+    mailbox = parts().attempts.of_mailbox(kind, email)
+    use_cases.request(uow(), kind, email, attempt("recovery"), details, mailbox=mailbox)
+
+
+def prover() -> UUID | None:
+    """Return who uses a token that was mailed, where that comes from a session."""
+    principal = caller_if_any()
+    return None if principal is None else principal.subject
 
 
 def attempt(purpose: str) -> Attempt:

@@ -32,7 +32,7 @@ from user_service.http.dependencies import (
     role_of,
     uow,
 )
-from user_service.http.people_schemas import ExportView, ProfileView, UserChangesBody
+from user_service.http.people_schemas import ExportView, ProfileView, UserBody, UserChangesBody
 from user_service.http.profile import shown
 from user_service.http.recovery import attempt, sign_up
 from user_service.http.schemas import HistoryView, NoteBody, RegisterBody, RegisteredView, UserQuery, UserView
@@ -74,8 +74,8 @@ def register(body: Mapping[str, Any]) -> Any:
 def list_users(query: tuple[Paging, UserFilter, Order]) -> Page[User]:
     """List users.
 
-    Admins and services see all, managers those of role user. Everybody sees themselves, and who agreed to belong to
-    accounts of theirs.
+    Admins and services with the scope `users.read` see all, managers those of role user. Everybody sees themselves,
+    and who agreed to belong to accounts of theirs.
     """
     paging, chosen, order = query
     return uow().users.page(_visible(chosen), paging, order)
@@ -86,7 +86,8 @@ def list_users(query: tuple[Paging, UserFilter, Order]) -> Page[User]:
 def get_user(user_id: UUID) -> dict[str, Any]:
     """Return a user.
 
-    Admins and services find any, managers those of role user, without the push token; others find only themselves.
+    Admins and services with the scope `users.read` find any, managers those of role user, without the push token;
+    others find only themselves.
     """
     user = uow().users.get(user_id)
     if user.id == caller().subject or may_look_up_users(caller()):
@@ -101,11 +102,20 @@ def get_user(user_id: UUID) -> dict[str, Any]:
 @users.response(200, UserView, description="User changed")
 def change_user(body: Mapping[str, Any], user_id: UUID) -> User:
     """Change a user; who is no admin changes only the own name."""
+    return _changed(user_id, body)
+
+
+@users.route("/<uuid:user_id>", methods=["PUT"])
+@users.arguments(UserBody)
+@users.response(200, UserView, description="User replaced")
+def replace_user(body: Mapping[str, Any], user_id: UUID) -> User:
+    """Replace everything the caller may change of a user; who is no admin replaces only the own name."""
     if not may_manage_users(caller()):
-        _check_is_own_name(user_id, body)
-    settings = parts().settings
-    live, mailed = settings.access_token_lifetime, settings.one_time_tokens
-    return administration.change(uow(), user_id, actor(), dict(body), tokens_live=live, lifetimes=mailed)
+        return _changed(user_id, body)
+    missing = [name for name in ("email", "role") if name not in body]
+    if missing:
+        raise ValidationFailed(fields={name: ["Missing data for required field."] for name in missing})
+    return _changed(user_id, {"username": None, **body})
 
 
 @users.route("/<uuid:user_id>", methods=["DELETE"])
@@ -193,6 +203,14 @@ def _given_password(body: Mapping[str, Any]) -> str | None:
         raise ValidationFailed(fields={"password": ["Nobody sets the password of somebody else."]})
     parts().password_policy.check(body["password"], normalised_email(body["email"]))
     return parts().passwords.hash(body["password"])
+
+
+def _changed(user_id: UUID, changes: Mapping[str, Any]) -> User:
+    if not may_manage_users(caller()):
+        _check_is_own_name(user_id, changes)
+    settings = parts().settings
+    live, mailed = settings.access_token_lifetime, settings.one_time_tokens
+    return administration.change(uow(), user_id, actor(), dict(changes), tokens_live=live, lifetimes=mailed)
 
 
 def _visible(chosen: UserFilter) -> UserFilter:

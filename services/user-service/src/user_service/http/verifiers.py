@@ -12,7 +12,7 @@ from flask import Response, request
 
 from service_chassis.http import allowed, public, short_read, takes_no_key, takes_query
 from service_chassis.http.errors import MalformedJson
-from user_service.http.dependencies import is_service, parts, uow
+from user_service.http.dependencies import may_look_up_states, parts, uow
 from user_service.usecases import opaque_tokens, revocations
 
 JSON = "application/json"
@@ -56,7 +56,7 @@ def revoked() -> Response:
 
 
 @verifiers.post("/internal/users/lookup")
-@allowed(is_service)
+@allowed(may_look_up_states)
 @takes_no_key
 def users() -> Response:
     """Return what projections hold of users, for a service that would refuse somebody because of its own."""

@@ -16,7 +16,7 @@ from user_service.model.user import Reason, Signal, Status, User
 
 def user_registered(user: Any) -> Outgoing:
     """Tell of a new user; takes the entity or a row of the same columns."""
-    event = contracts.UserRegistered(**_state(user), email=user.email, name=user.name)
+    event = contracts.UserRegistered(**_state(user), **_names(user))
     return Outgoing(event, version=user.version)
 
 
@@ -62,7 +62,7 @@ def watermark(as_of: datetime) -> Outgoing:
 
 
 def user_updated(user: User) -> Outgoing:
-    return Outgoing(contracts.UserUpdated(**_state(user), email=user.email, name=user.name), version=user.version)
+    return Outgoing(contracts.UserUpdated(**_state(user), **_names(user)), version=user.version)
 
 
 def user_purged(user: User, at: datetime, run_id: UUID | None = None) -> Outgoing:
@@ -126,6 +126,10 @@ def _account(account: Account) -> dict[str, Any]:
         "previous_token_until": account.previous_token_until,
         "created_at": account.created_at,
     }
+
+
+def _names(user: Any) -> dict[str, Any]:
+    return {"email": user.email, "name": user.name, "username": user.username}
 
 
 def _state(user: Any) -> dict[str, Any]:

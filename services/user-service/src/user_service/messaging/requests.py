@@ -70,4 +70,4 @@ def _request(event: Event, uow: UnitOfWork) -> None:
         request_id=asked.request_id,
         metadata=asked.metadata or {},
     )
-    notifications.request(uow, wanted)
+    notifications.request_from_outside(uow, wanted)

@@ -75,12 +75,6 @@ class WrongPassword(Forbidden):
     code = "wrong_password"
 
 
-class EmailNotVerified(Forbidden):
-    """Confirm your e-mail address first; the link is in your mail."""
-
-    code = "email_not_verified"
-
-
 class InvalidOneTimeToken(Invalid):
     """This token is not valid: it was used, replaced by a newer one, or has expired."""
 
@@ -100,7 +94,7 @@ class TooManyAttempts(TooManyRequests):
 
 
 class InvalidCredentials(Unauthenticated):
-    """Name or password is wrong."""
+    """Name or password is wrong, or the address has to be confirmed first."""
 
     code = "invalid_credentials"
 
@@ -195,6 +189,12 @@ class NotificationNotFound(NotFound):
     """There is no such notification."""
 
     code = "notification_not_found"
+
+
+class SystemTemplate(Forbidden):
+    """This template is for what the system itself has to say."""
+
+    code = "system_template"
 
 
 class MayNotNotify(Forbidden):

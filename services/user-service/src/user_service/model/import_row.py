@@ -10,7 +10,8 @@ from user_service.model.errors import InvalidEmail, InvalidUsername
 from user_service.model.passwords import is_known_hash
 from user_service.model.user import NAME_LIMIT, Role, Status, is_line, normalised_email, normalised_username
 
-COLUMNS = ("email", "username", "name", "role", "created_at", "last_login_at", "is_active", "password_hash")
+SECRET = "password_hash"  # noqa: S105  # The name of a column.
+COLUMNS = ("email", "username", "name", "role", "created_at", "last_login_at", "is_active", SECRET)
 TRUE = {"", "1", "true", "t", "yes", "y"}
 FALSE = {"0", "false", "f", "no", "n"}
 
@@ -25,6 +26,8 @@ class Layout:
 
     width: int
     position: Mapping[str, int]
+    shown: frozenset[int]
+    """The columns that certainly hold no hash of a password, because we know them or there is no other."""
 
     @classmethod
     def of(cls, header: Sequence[str]) -> "Layout":
@@ -32,7 +35,12 @@ class Layout:
         names = [name.strip().lower() for name in header]
         if "email" not in names:
             raise Rejected("The file has no column email.")
-        return cls(len(names), {name: names.index(name) for name in COLUMNS if name in names})
+        position = {name: names.index(name) for name in COLUMNS if name in names}
+        return cls(len(names), position, frozenset(place for name, place in position.items() if name != SECRET))
+
+    @property
+    def hides_nothing(self) -> bool:
+        return len(self.shown) == self.width
 
     def values(self, row: Sequence[str]) -> dict[str, str]:
         """Return the known values of a row by name. Raises Rejected."""

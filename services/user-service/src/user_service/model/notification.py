@@ -15,6 +15,21 @@ from user_service.model.tables import Entity
 DEFAULT_PRIORITY = 5
 LARGEST_PRIORITY = 10
 
+SYSTEM_TEMPLATES = frozenset(
+    {
+        "account_invitation",
+        "already_registered",
+        "email_change",
+        "email_change_notice",
+        "email_changed",
+        "password_changed",
+        "password_reset",
+        "task_alert_digest",
+        "verify_email",
+    }
+)
+"""What only this service itself sends, because whoever gets it believes that something happened."""
+
 
 class Channel(StrEnum):
     EMAIL = "email"

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import os
 import re
+import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -18,6 +19,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from service_chassis.errors import Unavailable
+from user_service.model.levelling import Levels
 from user_service.model.password_policy import normalised
 
 DJANGO_PBKDF2 = "pbkdf2_sha256$"
@@ -65,30 +67,49 @@ class Passwords:
         self.parallel = parallel
         self._patience = patience
         self._decoy = self._hasher.hash("nobody has this password")
+        self.form = str(form_of(self._decoy))
+        self._levels = Levels(self.form)
 
     def hash(self, password: str) -> str:
         """Return a new hash. Raises HashingOverloaded."""
         return self._apart(self._hasher.hash, normalised(password))
 
     def matches(self, password: str, stored: str | None) -> bool:
-        """Say whether a password is the stored one; without a stored one it takes as long to say no.
+        """Say whether a password is the stored one; a no takes as long for every known form, and without a stored one.
 
         Raises HashingOverloaded.
         """
         # Who brought the hash along may have taken the characters as they came.
-        forms = list(dict.fromkeys((normalised(password), password)))
-        return self._apart(self._matches, forms, stored)
+        spellings = list(dict.fromkeys((normalised(password), password)))
+        right, taken = self._apart(self._timed, spellings, stored)
+        if not right:
+            time.sleep(max(0.0, self._levels.level() * len(spellings) - taken))
+        return right
+
+    def know(self, forms: Collection[str]) -> None:
+        """Learn which forms of hashes are stored, each of which costs what a check of it takes."""
+        for form in self._levels.unknown(forms):
+            self._apart(self._timed, ["nobody has this password"], decoy_of(form))
 
     def is_outdated(self, stored: str) -> bool:
         """Say whether a hash is foreign or cheaper than ours, and should be made anew at the next sign-in."""
         return not stored.startswith(ARGON2) or self._hasher.check_needs_rehash(stored)
 
-    def _matches(self, forms: Collection[str], stored: str | None) -> bool:
+    def _timed(self, spellings: Collection[str], stored: str | None) -> tuple[bool, float]:
+        started = time.perf_counter()
+        right = self._matches(spellings, stored)
+        taken = time.perf_counter() - started
+        form = self.form if stored is None else form_of(stored)
+        if not right and form is not None:
+            self._levels.note(form, taken / len(spellings))
+        return right, taken
+
+    def _matches(self, spellings: Collection[str], stored: str | None) -> bool:
         if stored is None:
-            for form in forms:
-                self._argon2(form, self._decoy)
+            for spelling in spellings:
+                self._argon2(spelling, self._decoy)
             return False
-        return any(self._check(form, stored) for form in forms)
+        return any(self._check(spelling, stored) for spelling in spellings)
 
     def _check(self, password: str, stored: str) -> bool:
         if stored.startswith(ARGON2):
@@ -123,6 +144,21 @@ def _threads(number: int, _pid: int) -> ThreadPoolExecutor:
     a sign-in takes a tenth more of the processor, and the process keeps more memory.
     """
     return ThreadPoolExecutor(number, "hashing")
+
+
+def form_of(stored: str) -> str | None:
+    """Return how a hash begins, up to what it costs; None for one that cannot be checked."""
+    cost = COST.match(stored)
+    return None if cost is None else cost[0]
+
+
+def decoy_of(form: str) -> str:
+    """Return a hash of a form that no password has."""
+    if form.startswith(DJANGO_PBKDF2):
+        return f"{form}salt${'A' * 43}="
+    if ARGON2 in form or form.startswith(DJANGO_ARGON2):
+        return f"{form}{'A' * 22}${'A' * 43}"
+    return form + "." * 53
 
 
 def is_known_hash(stored: str) -> bool:

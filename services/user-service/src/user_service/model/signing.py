@@ -84,7 +84,7 @@ def user_claims(user: User, session_id: UUID) -> dict[str, str]:
 
 def service_claims(client: ServiceClient) -> dict[str, str]:
     """Return what a token says of a service that calls in its own name."""
-    return {"sub": str(client.id), "client_id": client.client_id, "kind": "service"}
+    return {"sub": str(client.id), "client_id": client.client_id, "kind": "service", "scope": client.scope}
 
 
 def access_token(

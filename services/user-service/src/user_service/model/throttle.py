@@ -41,8 +41,24 @@ ACCOUNT = Pace(free=5, longest=timedelta(minutes=15), memory=timedelta(days=30),
 ADDRESS = Pace(free=50, longest=timedelta(minutes=15), memory=timedelta(hours=1))
 """For the address a request comes from, behind which there may be a whole office."""
 
+ACCOUNT_BY_DEVICES = Pace(free=20, longest=timedelta(minutes=15), memory=timedelta(days=30), most=100)
+"""For all devices together that an account is known on, each of which has a count of its own, too."""
+ADDRESS_BY_DEVICES = Pace(free=200, longest=timedelta(minutes=15), memory=timedelta(hours=1))
+"""For the address such devices are at."""
+
 REGISTRATION = Pace(free=5_000, longest=timedelta(minutes=15), memory=timedelta(hours=1))
 """For registrations from one address, also those that succeed: more than a whole company's on its first day."""
+
+MAILS_TO = Pace(free=5, longest=timedelta(minutes=15), memory=timedelta(days=1))
+"""For requests of one kind that have a mail sent to one address, whoever asks and whether or not one is sent."""
+MAILS_BY = MAILS_TO
+"""For those by one user, to any address."""
+MAILS_FROM = Pace(free=200, longest=timedelta(minutes=15), memory=timedelta(hours=1))
+"""For those from where one request comes from, behind which there may be a whole office."""
+NOTIFICATIONS_TO = Pace(free=60, longest=timedelta(minutes=15), memory=timedelta(hours=1))
+"""For notifications that people ask for, of one user."""
+NOTIFICATIONS_BY = Pace(free=1_000, longest=timedelta(minutes=15), memory=timedelta(hours=1))
+"""For those by one user who may notify others, and for those from one address."""
 
 
 class Throttle(Entity):

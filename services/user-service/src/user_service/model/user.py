@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from sqlalchemy import Index, Text, Uuid, text
+from sqlalchemy import Index, Text, Uuid, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service_chassis.database import UtcDateTime
@@ -101,6 +101,10 @@ class User(Entity):
     push_token: Mapped[str | None] = mapped_column(Text)
     username: Mapped[str | None] = mapped_column(Text)
     home: Mapped[int | None] = mapped_column("home_account_id", Sequence)
+    device_generation: Mapped[int] = mapped_column(server_default="0")
+    """Rises when no device is to count as known any more."""
+    is_unproven: Mapped[bool] = mapped_column(server_default=false())
+    """Whether the address is only claimed, by somebody who registered with it and has never proven to read its mail."""
     version: Mapped[int] = mapped_column(default=1)
 
     @classmethod
@@ -118,6 +122,8 @@ class User(Entity):
             password_hash=password_hash,
             registered_at=at,
             last_activity_at=at,
+            device_generation=0,
+            is_unproven=False,
             version=1,
         )
 
@@ -163,6 +169,16 @@ class User(Entity):
             return False
         self.username = normalised
         return True
+
+    def take_password(self, password_hash: str) -> None:
+        """Take another password; no device from before counts as known."""
+        self.password_hash = password_hash
+        self.device_generation += 1
+
+    def forget_devices(self) -> None:
+        """Let no device count as known, nor be reached."""
+        self.push_token = None
+        self.device_generation += 1
 
     def give_role(self, role: Role) -> None:
         self.role = role

@@ -13,7 +13,7 @@ from user_service.model.account import Account
 from user_service.model.errors import AccountNotFound, MemberNotFound
 from user_service.model.history import AccountHistoryEntry
 from user_service.model.membership import AccountRole, Membership
-from user_service.model.user import Role, Status, User
+from user_service.model.user import NO_HOME, Role, Status, User
 
 CONSENTED = Membership.consented_at.is_not(None)
 
@@ -113,6 +113,14 @@ class AccountRepository:
         live = (Membership.user_id == user_id) & Membership.revoked_at.is_(None)
         return list(self._session.scalars(select(Membership).where(live).order_by(Membership.account_id)))
 
+    def opened_by(self, user: User) -> set[int]:
+        """Return the accounts somebody opened and still belongs to."""
+        return {account_id for account_id, _ in self._acts(user.id, "account_created")} | {user.home or NO_HOME}
+
+    def let_in_by(self, user_id: UUID) -> set[tuple[int, UUID]]:
+        """Return whom somebody let into which of the accounts he or she belongs to."""
+        return {(account_id, UUID(subject)) for account_id, subject in self._acts(user_id, "member_added")}
+
     def lock_administered_by(self, user_ids: Collection[UUID]) -> None:
         """Lock the accounts that users administer, so that their Admins stay as they are."""
         self._lock(among(self._session, Membership.user_id, user_ids) & _administers(Membership))
@@ -167,6 +175,14 @@ class AccountRepository:
         """Lock accounts in one order everywhere."""
         ids = select(Membership.account_id).where(memberships)
         self._session.execute(select(Account.id).where(Account.id.in_(ids)).order_by(Account.id).with_for_update())
+
+    def _acts(self, user_id: UUID, action: str) -> list[tuple[int, str]]:
+        entry = AccountHistoryEntry
+        joined = select(Membership.account_id).where(Membership.user_id == user_id, Membership.revoked_at.is_(None))
+        theirs = select(entry.account_id, entry.subject).where(entry.actor == str(user_id), entry.action == action)
+        return [
+            (row.account_id, row.subject) for row in self._session.execute(theirs.where(entry.account_id.in_(joined)))
+        ]
 
     def _found(self, query: Select[Account]) -> Account:
         account = self._session.scalar(query)

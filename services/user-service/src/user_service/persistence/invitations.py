@@ -60,9 +60,11 @@ class InvitationRepository:
 
     def revoke_all_of(self, account_id: int, *, at: datetime) -> int:
         """Take back what is still open for an account."""
-        still_open = (Invitation.account_id == account_id) & Invitation.accepted_at.is_(None)
-        statement = update(Invitation).where(still_open & Invitation.revoked_at.is_(None)).values(revoked_at=at)
-        return changed(self._session, statement.execution_options(synchronize_session=False))
+        return self._revoke(Invitation.account_id == account_id, at)
+
+    def revoke_all_by(self, user_id: UUID, *, at: datetime) -> int:
+        """Take back what somebody has sent and is still open."""
+        return self._revoke(Invitation.invited_by == user_id, at)
 
     def forget(self, email: str) -> None:
         """Delete what was sent to an address."""
@@ -77,6 +79,11 @@ class InvitationRepository:
 
     def to_address(self, email: str) -> list[Invitation]:
         return list(self._session.scalars(select(Invitation).where(Invitation.email == email).order_by(Invitation.id)))
+
+    def _revoke(self, chosen: ColumnElement[bool], at: datetime) -> int:
+        still_open = Invitation.accepted_at.is_(None) & Invitation.revoked_at.is_(None)
+        statement = update(Invitation).where(chosen & still_open).values(revoked_at=at)
+        return changed(self._session, statement.execution_options(synchronize_session=False))
 
     def _sent(self, since: datetime, chosen: ColumnElement[bool]) -> int:
         return self._session.scalar(select(func.count()).where(chosen, Invitation.created_at > since)) or 0

@@ -23,6 +23,7 @@ REVOCATIONS = (
     .order_by(Revocation.number)
 )
 """Made once, because every verifier asks it each second."""
+HAS_ENDED = select(Session.ended_at).where(Session.id == bindparam("session_id"))
 
 
 class SessionRepository:
@@ -36,6 +37,10 @@ class SessionRepository:
     def get(self, session_id: UUID) -> Session | None:
         """Return a session as it stands now, also when this transaction has seen it before."""
         return self._session.get(Session, session_id, populate_existing=True)
+
+    def has_ended(self, session_id: UUID) -> bool:
+        """Return whether a session was ended; one that is not kept any more has outlived its tokens."""
+        return self._session.scalar(HAS_ENDED, {"session_id": session_id}) is not None
 
     def page(self, user_id: UUID, paging: Paging, *, at: datetime) -> Page[Session]:
         """Return a piece of the list of a user's live sessions, newest first. Raises InvalidCursor."""

@@ -18,6 +18,7 @@ from user_service.persistence.accounts import AccountRepository
 from user_service.persistence.invitations import InvitationRepository
 from user_service.persistence.notifications import NotificationRepository
 from user_service.persistence.one_time_tokens import OneTimeTokenRepository
+from user_service.persistence.password_forms import PasswordFormRepository
 from user_service.persistence.preferences import PreferenceRepository
 from user_service.persistence.recovery_requests import RecoveryRequestRepository
 from user_service.persistence.service_clients import ServiceClientRepository
@@ -73,6 +74,10 @@ class UnitOfWork(ChassisUnitOfWork):
     @cached_property
     def service_clients(self) -> ServiceClientRepository:
         return ServiceClientRepository(self.session)
+
+    @cached_property
+    def password_forms(self) -> PasswordFormRepository:
+        return PasswordFormRepository(self.session)
 
     @cached_property
     def preferences(self) -> PreferenceRepository:

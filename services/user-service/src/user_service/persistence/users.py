@@ -33,7 +33,9 @@ ORDERS = {
 BY_ID = select(User).where(User.id == bindparam("id"))
 BY_EMAIL = select(User).where(User.email == bindparam("email"))
 BY_USERNAME = select(User).where(User.username == bindparam("username"))
-_CREDENTIALS = select(User.id, User.email, User.status, User.password_hash)
+_CREDENTIALS = select(
+    User.id, User.email, User.email_verified_at, User.status, User.password_hash, User.device_generation
+)
 CREDENTIALS = _CREDENTIALS.where(User.email == bindparam("email"))
 CREDENTIALS_BY_USERNAME = _CREDENTIALS.where(User.username == bindparam("username"))
 LOCKED = BY_ID.with_for_update().execution_options(populate_existing=True)
@@ -137,7 +139,7 @@ class UserRepository:
         return found
 
     def credentials(self, email: str) -> Any:
-        """Return id, address, status and password hash of whoever has an address, or None.
+        """Return what a sign-in has to know of whoever has an address, or None.
 
         It is hardly more work for somebody than for nobody.
         """
@@ -198,7 +200,7 @@ class UserRepository:
 
     def states(self, ids: Collection[UUID]) -> list[dict[str, Any]]:
         """Return what other services' projections hold of each of these users that there is."""
-        state = select(User.id, User.role, User.status, User.version, User.reactivated_at)
+        state = select(User.id, User.role, User.status, User.version, User.reactivated_at, User.name, User.username)
         return [dict(row) for row in self._session.execute(state.where(among(self._session, User.id, ids))).mappings()]
 
     def existing_emails(self, emails: Collection[str]) -> set[str]:

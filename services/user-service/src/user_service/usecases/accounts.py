@@ -41,6 +41,12 @@ def check_may_manage(uow: UnitOfWork, account_id: int, actor: Actor) -> None:
         raise MayNotManageAccount
 
 
+def check_may_read_token(uow: UnitOfWork, account_id: int, actor: Actor) -> None:
+    """Raise MayNotManageAccount unless somebody may read the token of an account."""
+    if not standing(uow, account_id, actor).may_read_token:
+        raise MayNotManageAccount("Only an Admin of the account reads its token.")
+
+
 def create(uow: UnitOfWork, actor: Actor, name: str, website: str | None) -> Account:
     """Add an account whose Admin is its creator, who has to be Admin of one already. Raises MayNotManageAccount."""
     if not actor.is_admin and not uow.accounts.administers_any(actor.user_id):
@@ -77,10 +83,16 @@ def change(uow: UnitOfWork, account_id: int, actor: Actor, *, name: str | None, 
 def rotate_token(uow: UnitOfWork, account_id: int, actor: Actor, overlap: timedelta) -> tuple[Account, UUID | None]:
     """Give out a new token, shown to Admins of the account. Raises AccountNotFound, MayNotManageAccount."""
     account = managed(uow, account_id, actor)
-    token = account.rotate_token(uow.seals.accounts, overlap, at=uow.now)
-    uow.record_of_account(str(actor.user_id), "token_rotated", account_id)
-    uow.publish(publications.account_updated(account))
+    token = renew_token(uow, account, overlap, by=str(actor.user_id))
     return account, token if standing(uow, account_id, actor).may_read_token else None
+
+
+def renew_token(uow: UnitOfWork, account: Account, overlap: timedelta, *, by: str) -> UUID:
+    """Give out a new token of an account that is locked."""
+    token = account.rotate_token(uow.seals.accounts, overlap, at=uow.now)
+    uow.record_of_account(by, "token_rotated", account.id)
+    uow.publish(publications.account_updated(account))
+    return token
 
 
 def token_for(uow: UnitOfWork, account: Account, actor: Actor) -> UUID | None:

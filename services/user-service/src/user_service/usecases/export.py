@@ -7,7 +7,7 @@ from uuid import UUID
 from user_service.model.tables import Entity
 from user_service.persistence.unit_of_work import UnitOfWork
 
-SECRET = frozenset({"password_hash", "secret", "token_hash", "token_digest"})
+SECRET = frozenset({"password_hash", "secret", "token_hash", "token_digest", "device_generation"})
 """Columns that are about the service's safety and tell nothing about anybody."""
 
 

@@ -1,6 +1,8 @@
 """The two files of an import: the one that is read, record by record, and the one that takes what was rejected."""
 
 import csv
+import io
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,7 +10,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from user_service.model.import_row import Rejected
+from user_service.model.import_row import Layout, Rejected
+
+FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\N{FULLWIDTH EQUALS SIGN}",
+    "\N{FULLWIDTH PLUS SIGN}",
+    "\N{FULLWIDTH HYPHEN-MINUS}",
+    "\N{FULLWIDTH COMMERCIAL AT}",
+)
+"""How text begins that spreadsheets take for a formula."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +44,18 @@ class Record:
         if isinstance(self.content, csv.Error):
             raise Rejected(f"It is no CSV: {self.content}.")
         return self.content
+
+    def shown(self, layout: Layout) -> str:
+        """Return the text without columns that may hold hashes; nothing, where it cannot be told which those are."""
+        if layout.hides_nothing:
+            return self.text
+        if isinstance(self.content, csv.Error) or len(self.content) != layout.width:
+            return ""
+        row = io.StringIO()
+        csv.writer(row, lineterminator="").writerow(
+            value if place in layout.shown else "" for place, value in enumerate(self.content)
+        )
+        return row.getvalue()
 
 
 def records(stream: Iterable[str]) -> Iterator[Record]:
@@ -81,7 +109,7 @@ class _Lines:
 
 
 class Rejects:
-    """A CSV file of line, reason and the row itself; it exists only if something was rejected."""
+    """A CSV file of line, reason and the row without hashes; it exists only if something was rejected."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -95,8 +123,14 @@ class Rejects:
         if self._stream is not None:
             self._stream.close()
 
-    def add(self, record: Record, reason: str) -> None:
+    def add(self, record: Record, reason: str, layout: Layout) -> None:
         if self._stream is None:
-            self._stream = self._file.open("w", encoding="utf-8", errors="surrogateescape", newline="")
+            handle = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            self._stream = os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="")
             csv.writer(self._stream).writerow(["line", "reason", "row"])
-        csv.writer(self._stream).writerow([record.line, reason, record.text])
+        csv.writer(self._stream).writerow([record.line, _plain(reason), _plain(record.shown(layout))])
+
+
+def _plain(text: str) -> str:
+    """Return text that a spreadsheet shows instead of calculating it."""
+    return f"'{text}" if text.startswith(FORMULA) else text

@@ -6,6 +6,7 @@ Every row either becomes a user, is known already and left as it is, or goes to 
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -17,6 +18,7 @@ from uuid import UUID
 from service_chassis.unit_of_work import Units
 from user_service.messaging import publications
 from user_service.model.import_row import Layout, Rejected, user_row
+from user_service.model.passwords import form_of
 from user_service.persistence.unit_of_work import UnitOfWork
 from user_service.usecases.import_file import Record, Rejects, records
 
@@ -46,13 +48,15 @@ def import_users(
     Raises Rejected when the file as a whole is of no use.
     """
     tally = Tally()
-    with Rejects(rejects) as rejected, Seen() as seen:
-        for batch in _batches(_rows(file, units.clock.now(), seen, rejected, tally)):
+    with Rejects(rejects) as rejected, _opened(file) as rest, Seen() as seen:
+        layout = _layout(rest)
+        rows = _rows(rest, layout, seen=seen, rejects=rejected, tally=tally, now=units.clock.now())
+        for batch in _batches(rows):
             with units.write() as uow:
                 imported, refused = _import(uow, [row for _, row in batch])
             for record, row in batch:
                 if row["id"] in refused:
-                    rejected.add(record, f"Somebody else has the username {row['username']!r}.")
+                    rejected.add(record, f"Somebody else has the username {row['username']!r}.", layout)
             tally.imported += imported
             tally.rejected += len(refused)
             tally.existing += len(batch) - imported - len(refused)
@@ -68,26 +72,32 @@ def _import(uow: UnitOfWork, batch: list[Row]) -> tuple[int, set[UUID]]:
     taken = uow.users.existing_usernames([row["username"] for row in new if row["username"] is not None])
     refused = {row["id"] for row in new if row["username"] in taken}
     numbers = uow.users.insert_all([row for row in new if row["id"] not in refused])
+    uow.password_forms.add({form for row in new if (form := form_of(row["password_hash"] or "")) is not None})
     uow.publish_all(publications.user_imported(row, numbers[row["id"]]) for row in new if row["id"] in numbers)
     return len(numbers), refused
 
 
-def _rows(file: Path, now: datetime, seen: "Seen", rejects: Rejects, tally: Tally) -> Iterator[tuple[Record, Row]]:
+@contextmanager
+def _opened(file: Path) -> Iterator[Iterator[Record]]:
     with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        rest = records(stream)
-        layout = _layout(rest)
-        for record in rest:
-            if record.is_blank:
-                continue
-            tally.read += 1
-            try:
-                row = user_row(layout.values(record.values()), now)
-                seen.add(row, record.line)
-            except Rejected as reason:
-                tally.rejected += 1
-                rejects.add(record, str(reason))
-                continue
-            yield record, row
+        yield records(stream)
+
+
+def _rows(
+    rest: Iterator[Record], layout: Layout, *, seen: "Seen", rejects: Rejects, tally: Tally, now: datetime
+) -> Iterator[tuple[Record, Row]]:
+    for record in rest:
+        if record.is_blank:
+            continue
+        tally.read += 1
+        try:
+            row = user_row(layout.values(record.values()), now)
+            seen.add(row, record.line)
+        except Rejected as reason:
+            tally.rejected += 1
+            rejects.add(record, str(reason), layout)
+            continue
+        yield record, row
 
 
 def _layout(file: Iterator[Record]) -> Layout:

@@ -17,17 +17,21 @@ from user_service.model.membership import AccountRole, Membership
 from user_service.model.secret import digest_of
 from user_service.model.user import Signal, normalised_email
 from user_service.persistence.unit_of_work import UnitOfWork
-from user_service.usecases import accounts, activity, members, notifying
+from user_service.usecases import accounts, activity, members, notifying, throttling
+from user_service.usecases.throttling import UNLIMITED, Attempt
 
 DAY = timedelta(days=1)
 KEPT = timedelta(days=7)
 """How long invitations are listed that were accepted, taken back or have expired."""
 
 
-def invite(uow: UnitOfWork, account_id: int, actor: Actor, email: str, role: AccountRole) -> Invitation:
+def invite(
+    uow: UnitOfWork, account_id: int, actor: Actor, email: str, role: AccountRole, *, attempt: Attempt = UNLIMITED
+) -> Invitation:
     """Invite somebody by mail who is no member; an earlier invitation that is still open is replaced.
 
-    Raises AccountNotFound, MayNotManageAccount, RoleAboveOwn, AlreadyMember, TooManyInvitations, InvalidEmail.
+    Raises AccountNotFound, MayNotManageAccount, RoleAboveOwn, AlreadyMember, TooManyInvitations,
+    TooManyAttempts, InvalidEmail.
     """
     account = accounts.managed(uow, account_id, actor)
     own = accounts.standing(uow, account_id, actor).role
@@ -39,6 +43,7 @@ def invite(uow: UnitOfWork, account_id: int, actor: Actor, email: str, role: Acc
         raise AlreadyMember
     if uow.invitations.most_sent_since(uow.now - DAY, of=account_id, by=actor.user_id) >= MOST_A_DAY:
         raise TooManyInvitations(retry_after=DAY.total_seconds())
+    throttling.counted(uow, attempt)
     invitation, token = Invitation.to(address, account_id, role, actor.user_id, at=uow.now)
     uow.invitations.add(invitation)
     uow.record_of_account(str(actor.user_id), "member_invited", account_id, str(invitation.id))
@@ -83,6 +88,7 @@ def accept(uow: UnitOfWork, user_id: UUID, token: str) -> Membership:
     if not uow.accounts.managers_among(account_id, [invitation.invited_by]):
         raise InvitationNotFound
     user.email_verified_at = user.email_verified_at or uow.now
+    user.is_unproven = False
     activity.seen(uow, user, Signal.INVITATION_ACCEPTED)
     role, present = AccountRole(invitation.role), uow.accounts.role_of(account_id, user_id)
     if present is not None and not role.is_above(present):

@@ -51,10 +51,15 @@ def change_role(
     membership = uow.accounts.live_membership(account_id, user_id)
     if membership.role != role:
         _keep_an_admin(uow, membership)
-        membership.give(role, at=uow.now)
-        uow.record_of_account(str(actor.user_id), "member_role_changed", account_id, str(user_id))
-        uow.publish(publications.membership_granted(membership))
+        give(uow, membership, role, by=str(actor.user_id))
     return membership, uow.users.get(user_id)
+
+
+def give(uow: UnitOfWork, membership: Membership, role: AccountRole, *, by: str) -> None:
+    """Give another role in an account that is locked, and tell of it."""
+    membership.give(role, at=uow.now)
+    uow.record_of_account(by, "member_role_changed", membership.account_id, str(membership.user_id))
+    uow.publish(publications.membership_granted(membership))
 
 
 def remove(uow: UnitOfWork, account_id: int, actor: Actor, user_id: UUID) -> None:
@@ -80,6 +85,13 @@ def revoke(uow: UnitOfWork, membership: Membership, *, by: str) -> None:
     uow.publish(publications.membership_revoked(membership, uow.now))
 
 
+def is_needed(uow: UnitOfWork, membership: Membership) -> bool:
+    """Say whether an account would be left without an active Admin who has agreed to be that."""
+    if not membership.is_consented or membership.role != AccountRole.ADMIN:
+        return False
+    return not uow.accounts.other_active_admins(membership.account_id, membership.user_id)
+
+
 def _found(uow: UnitOfWork, named: Named) -> User:
     """Return an active user; about others nobody is told more than that there is none. Raises UserNotFound."""
     user = uow.users.numbered(named.user_number or 0) if named.user_id is None else uow.users.get(named.user_id)
@@ -103,8 +115,5 @@ def _granted(
 
 
 def _keep_an_admin(uow: UnitOfWork, membership: Membership) -> None:
-    """Raise LastAccountAdmin if an account would be left without an active Admin who has agreed to be that."""
-    if not membership.is_consented or membership.role != AccountRole.ADMIN:
-        return
-    if not uow.accounts.other_active_admins(membership.account_id, membership.user_id):
+    if is_needed(uow, membership):
         raise LastAccountAdmin

@@ -6,10 +6,20 @@ from typing import Any
 from uuid import UUID
 
 from user_service.messaging import publications
-from user_service.model.notification import DEFAULT_PRIORITY, Channel, Notification, Report, Skip
+from user_service.model.errors import SystemTemplate
+from user_service.model.notification import (
+    DEFAULT_PRIORITY,
+    SYSTEM_TEMPLATES,
+    Channel,
+    Notification,
+    Report,
+    Skip,
+)
 from user_service.model.preferences import Wishes
 from user_service.model.user import User
 from user_service.persistence.unit_of_work import UnitOfWork
+from user_service.usecases import throttling
+from user_service.usecases.throttling import UNLIMITED, Attempt
 
 KEPT = timedelta(days=90)
 """How long the list of notifications reaches back."""
@@ -26,6 +36,14 @@ class Wanted:
     priority: int = DEFAULT_PRIORITY
     request_id: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def request_from_outside(uow: UnitOfWork, wanted: Wanted, attempt: Attempt = UNLIMITED) -> Notification:
+    """Pass on what others ask for, within what they may. Raises SystemTemplate, TooManyAttempts, UserNotFound."""
+    if wanted.template_code.strip().lower() in SYSTEM_TEMPLATES:
+        raise SystemTemplate
+    throttling.counted(uow, attempt)
+    return request(uow, wanted)
 
 
 def request(uow: UnitOfWork, wanted: Wanted) -> Notification:

@@ -8,6 +8,7 @@ from user_service.model.errors import InvalidOneTimeToken
 from user_service.model.one_time_token import Purpose
 from user_service.model.user import User
 from user_service.persistence.unit_of_work import UnitOfWork
+from user_service.usecases import proof
 
 
 def redeem(uow: UnitOfWork, token: str, purpose: Purpose) -> tuple[User, Row[str, datetime]]:
@@ -15,7 +16,9 @@ def redeem(uow: UnitOfWork, token: str, purpose: Purpose) -> tuple[User, Row[str
 
     The user before the token, as whoever issues one or takes one back does, so that no two wait for each other.
     """
-    user = uow.users.locked(uow.one_time_tokens.holder(token, purpose, at=uow.now))
+    holder = uow.one_time_tokens.holder(token, purpose, at=uow.now)
+    proof.lock_what_may_end(uow, holder)
+    user = uow.users.locked(holder)
     return user, uow.one_time_tokens.use(token, purpose, at=uow.now)
 
 

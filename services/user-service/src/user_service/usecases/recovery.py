@@ -7,16 +7,18 @@ answer and no delay says whether anybody has the address.
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from service_chassis import correlation
+from user_service.model.errors import TooManyAttempts
 from user_service.model.one_time_token import OneTimeTokenLifetimes, Purpose
 from user_service.model.recovery import RecoveryKind
 from user_service.model.user import User, normalised_email
 from user_service.persistence.unit_of_work import UnitOfWork
-from user_service.usecases import registration, throttling
+from user_service.usecases import proof, registration, throttling
 from user_service.usecases.notifying import notify
 from user_service.usecases.one_time_tokens import redeem_by_address
-from user_service.usecases.throttling import Attempt
+from user_service.usecases.throttling import UNLIMITED, Attempt
 
 AT_ONCE = 100
 PAUSE = timedelta(minutes=1)
@@ -29,11 +31,21 @@ def request(
     email: str,
     attempt: Attempt,
     details: Mapping[str, Any] | None = None,
+    *,
+    mailbox: Attempt = UNLIMITED,
 ) -> None:
-    """Keep a request for the worker. Raises InvalidEmail, TooManyAttempts."""
+    """Keep a request for the worker. Raises InvalidEmail, TooManyAttempts.
+
+    What is too much for one address is passed over in silence: its owner has the mail of the request before, and
+    whoever asks for others is not to keep the owner from asking.
+    """
     address = normalised_email(email)
     # Who asks for many mails is slowed down like who guesses many passwords.
-    throttling.failed(uow, attempt)
+    throttling.counted(uow, attempt)
+    try:
+        throttling.counted(uow, mailbox)
+    except TooManyAttempts:
+        return
     uow.recovery_requests.add(kind, address, details or {}, uow.correlation_id, at=uow.now)
 
 
@@ -52,10 +64,10 @@ def decide(uow: UnitOfWork, lifetimes: OneTimeTokenLifetimes) -> bool:
     return len(taken) == AT_ONCE
 
 
-def verify_email(uow: UnitOfWork, token: str) -> User:
+def verify_email(uow: UnitOfWork, token: str, *, tokens_live: timedelta, prover: UUID | None = None) -> User:
     """Note that an address is its user's. Raises InvalidOneTimeToken."""
     user = redeem_by_address(uow, token, Purpose.VERIFY_EMAIL)
-    user.email_verified_at = uow.now
+    proof.of_address(uow, user, prover=prover, tokens_live=tokens_live)
     uow.record(str(user.id), "user_email_verified", user)
     return user
 

@@ -49,6 +49,7 @@ def sign_up(
     Raises InvalidEmail, EmailTaken.
     """
     user = register(uow, email, name, password_hash)
+    user.is_unproven = True
     equip(uow, user, preferences, push_token)
     ask_to_verify(uow, user, lifetimes)
     return user

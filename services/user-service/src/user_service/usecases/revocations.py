@@ -4,11 +4,29 @@ from datetime import UTC, datetime, timedelta
 
 from service_chassis.errors import Invalid
 from service_chassis.revocation import Entry, Feed
+from service_chassis.tokens import Principal
+from service_chassis.unit_of_work import Units
 from user_service.persistence.unit_of_work import UnitOfWork
 
 OVERLAP = timedelta(seconds=90)
 """How far each answer reaches back behind the last one: longer than any transaction lives, because rows become
 visible when they are committed, not when they are written."""
+
+
+class EndedSessions:
+    """Tells which sessions have ended from the database itself, so that an ended one is refused at once."""
+
+    age = 0.0
+    fresh = True
+
+    def __init__(self, units: Units[UnitOfWork]) -> None:
+        self._units = units
+
+    def is_revoked(self, principal: Principal) -> bool:
+        if principal.session_id is None:
+            return False
+        with self._units.ask() as uow:
+            return uow.sessions.has_ended(principal.session_id)
 
 
 class InvalidPosition(Invalid):

@@ -45,7 +45,7 @@ def seed(
     if not demo:
         _refuse_demo_admins(units, passwords)
     with units.read() as uow:
-        if _is_complete(uow, clients, demo=demo):
+        if _is_complete(uow, passwords.form, clients, demo=demo):
             return
     lock = units.database.lock("seed")
     while not lock.acquire():
@@ -56,9 +56,10 @@ def seed(
         lock.release()
 
 
-def _is_complete(uow: UnitOfWork, clients: Mapping[str, str], *, demo: bool) -> bool:
+def _is_complete(uow: UnitOfWork, form: str, clients: Mapping[str, str], *, demo: bool) -> bool:
     has_people = uow.users.has_active_admin() or not demo
-    return has_people and bool(uow.signing_keys.all()) and service_clients.are_let_in(uow, clients)
+    has_form = form in uow.password_forms.all()
+    return has_form and has_people and bool(uow.signing_keys.all()) and service_clients.are_let_in(uow, clients)
 
 
 def _refuse_demo_admins(units: Units[UnitOfWork], passwords: Passwords) -> None:
@@ -80,6 +81,8 @@ def _fill(
     hashes = {each: passwords.hash(each.password) for each in DEMO_ADMINS if demo}
     with units.write() as uow:
         signing_keys.ensure(uow, secret)
+        # With other settings it is another one, and users have hashes of both.
+        uow.password_forms.add({passwords.form})
         service_clients.ensure(uow, clients)
         if uow.users.has_active_admin():
             return

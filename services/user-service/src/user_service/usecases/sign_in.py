@@ -1,16 +1,15 @@
 """Signing in, staying signed in, signing out."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NoReturn
 from uuid import UUID
 
 from service_chassis.logs import Log
 from service_chassis.unit_of_work import Units
 from user_service.messaging import publications
-from user_service.model.device import ANYWHERE, Client, Devices
+from user_service.model.device import ANYWHERE, Client
 from user_service.model.errors import (
-    EmailNotVerified,
     InvalidCredentials,
     InvalidEmail,
     InvalidRefreshToken,
@@ -19,7 +18,7 @@ from user_service.model.errors import (
     TooManyAttempts,
 )
 from user_service.model.passwords import Passwords
-from user_service.model.session import RefreshToken, Session
+from user_service.model.session import RefreshToken
 from user_service.model.user import Signal, Status, User, normalised_email, normalised_username
 from user_service.persistence.unit_of_work import UnitOfWork
 from user_service.usecases import accounts, activity, throttling
@@ -32,13 +31,15 @@ OVERTAKEN = 2
 """Generations by which a request that two others of its client have overtaken is behind."""
 """How long a used refresh token still yields the same successor, for parallel requests and lost answers."""
 
+FORMS_REMEMBERED = timedelta(minutes=1)
+"""How long a process takes to learn of forms of hashes that an import has brought."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:
     """What stands between a right password and a session."""
 
     attempts: Attempts
-    devices: Devices
     require_verified_email: bool
 
 
@@ -61,17 +62,19 @@ class SignIn:
         self._tokens = tokens
         self._gate = gate
         self._log = log
+        self._forms_until: datetime | None = None
 
     def __call__(self, account: str, password: str, client: Client = ANYWHERE) -> TokenPair:
         """Start a session for whoever has this e-mail address or username.
 
-        An unknown name, a wrong password and an inactive user all raise InvalidCredentials, and TooManyAttempts
-        alike. Raises EmailNotVerified only to who knows the password.
+        An unknown name, a wrong password, an inactive user and, where it has to be, an address that is not confirmed
+        all raise InvalidCredentials, and TooManyAttempts alike: who registers an address with a password of their own
+        would otherwise learn by it whether the address was free.
         """
         checked = self._checked(account, password, client)
         self._tokens.keys.at_hand()
         with self._units.write() as uow:
-            return self._start(uow, self._let_in(uow, checked), client)
+            return self._tokens.start(uow, self._let_in(uow, checked), client)
 
     def for_opaque_token(self, account: str, password: str, client: Client = ANYWHERE) -> OpaqueToken:
         """Start a session that one token stands for until it is ended; raises the same."""
@@ -81,6 +84,7 @@ class SignIn:
 
     def _checked(self, account: str, password: str, client: Client) -> _Checked:
         account = account.strip().lower()
+        self._learn_forms()
         with self._units.read() as uow:
             user = _known(uow, account)
             # Guesses by username and by address count as one, under the address: two names must not be worth twice the
@@ -89,16 +93,32 @@ class SignIn:
             account = account if user is None else user.email
             attempt = self._attempt(uow, account, user, client)
             self._check_throttle(uow, attempt)
-        stored = user.password_hash if user is not None and user.status == Status.ACTIVE else None
+        stored = user.password_hash if user is not None and self._may_enter(user) else None
         if not self._passwords.matches(password, stored) or user is None or stored is None:
             self._refuse(attempt, account)
         renewed = self._passwords.hash(password) if self._passwords.is_outdated(stored) else None
         return _Checked(user.id, stored, renewed, attempt)
 
+    def _learn_forms(self) -> None:
+        """Let a no take as long as for any form of hash that is stored; an import brings new ones now and then."""
+        now = self._units.clock.now()
+        if self._forms_until is not None and now < self._forms_until:
+            return
+        with self._units.read() as uow:
+            forms = uow.password_forms.all()
+        self._passwords.know(forms)
+        self._forms_until = now + FORMS_REMEMBERED
+
+    def _may_enter(self, user: Any) -> bool:
+        confirmed = user.email_verified_at is not None or not self._gate.require_verified_email
+        return bool(user.status == Status.ACTIVE and confirmed)
+
     def _attempt(self, uow: UnitOfWork, account: str, user: Any, client: Client) -> Attempt:
-        device = user and self._gate.devices.recognise(client.device_token, user.id, at=uow.now)
+        device = user and self._tokens.devices.recognise(
+            client.device_token, user.id, at=uow.now, generation=user.device_generation
+        )
         if device:
-            return self._gate.attempts.of_device(device)
+            return self._gate.attempts.of_device(device, account, client)
         return self._gate.attempts.of_account(account, client)
 
     def _check_throttle(self, uow: UnitOfWork, attempt: Attempt) -> None:
@@ -116,12 +136,10 @@ class SignIn:
 
     def _let_in(self, uow: UnitOfWork, checked: _Checked) -> User:
         user = uow.users.locked(checked.user_id)
-        if not user.is_active or user.password_hash != checked.stored:
-            # Deactivated, or given another password, while the password was being checked.
+        if not self._may_enter(user) or user.password_hash != checked.stored:
+            # Deactivated, or given another address or given another password, while the password was being checked.
             raise InvalidCredentials
         throttling.succeeded(uow, checked.attempt)
-        if self._gate.require_verified_email and user.email_verified_at is None:
-            raise EmailNotVerified
         if checked.renewed is not None:
             user.password_hash = checked.renewed
         if user.home is None:
@@ -130,11 +148,6 @@ class SignIn:
         uow.publish(publications.activity_recorded(user.id, Signal.SIGN_IN, uow.now))
         self._log.info("authn_login_success", user_id=str(user.id))
         return user
-
-    def _start(self, uow: UnitOfWork, user: User, client: Client) -> TokenPair:
-        session = uow.sessions.add(Session.start(user.id, client, at=uow.now, lifetime=self._tokens.lifetimes.refresh))
-        device = self._gate.devices.issue(user.id, at=uow.now)
-        return self._tokens.issue(uow, user, session, counter=0, device_token=device)
 
 
 def refresh(uow: UnitOfWork, presented: str, tokens: Tokens) -> TokenPair:

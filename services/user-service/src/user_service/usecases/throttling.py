@@ -10,7 +10,20 @@ from uuid import UUID
 
 from user_service.model.device import Client
 from user_service.model.errors import TooManyAttempts
-from user_service.model.throttle import ACCOUNT, ADDRESS, REGISTRATION, Pace
+from user_service.model.throttle import (
+    ACCOUNT,
+    ACCOUNT_BY_DEVICES,
+    ADDRESS,
+    ADDRESS_BY_DEVICES,
+    MAILS_BY,
+    MAILS_FROM,
+    MAILS_TO,
+    NOTIFICATIONS_BY,
+    NOTIFICATIONS_TO,
+    REGISTRATION,
+    Pace,
+)
+from user_service.model.user import normalised_email
 from user_service.persistence.unit_of_work import UnitOfWork
 
 NETWORK_V6 = 64
@@ -25,6 +38,9 @@ class Attempt:
     cleared: frozenset[str]
 
 
+UNLIMITED = Attempt({}, frozenset())
+
+
 @dataclass(frozen=True, slots=True)
 class Attempts:
     """Tells what an attempt is counted under: keyed hashes, so that the rows do not say who was tried."""
@@ -36,10 +52,16 @@ class Attempts:
         account_key = self.account_key(account)
         return Attempt({account_key: ACCOUNT, **self._of_address(client)}, frozenset({account_key}))
 
-    def of_device(self, device: str) -> Attempt:
-        """Return a guess made on a device the user is known on, which the failures of others do not slow down."""
-        device_key = self._hashed("device", device)
-        return Attempt({device_key: ACCOUNT}, frozenset({device_key}))
+    def of_device(self, device: str, account: str, client: Client) -> Attempt:
+        """Return a guess made on a device the user is known on, which the failures of strangers do not slow down.
+
+        It counts for all known devices of the account and of the address, too, so that many are not worth many times
+        the guesses.
+        """
+        device_key, devices_key = self._hashed("device", device), self.devices_key(account)
+        at_address = dict.fromkeys(self._of_address(client, "devices"), ADDRESS_BY_DEVICES)
+        paces = {device_key: ACCOUNT, devices_key: ACCOUNT_BY_DEVICES, **at_address}
+        return Attempt(paces, frozenset({device_key, devices_key}))
 
     def of_user(self, user_id: UUID) -> Attempt:
         """Return a guess at the password of somebody who is signed in."""
@@ -55,8 +77,47 @@ class Attempts:
         keys = self._of_address(client, "registrations")
         return Attempt(dict.fromkeys(keys, REGISTRATION), frozenset())
 
+    def of_mailbox(self, kind: str, email: str) -> Attempt:
+        """Return a request that may have a mail sent to an address, which is counted under it whatever comes of it.
+
+        Each kind counts by itself, so that nobody's reset has to wait because of invitations. Raises InvalidEmail.
+        """
+        return Attempt({self._hashed(f"{kind}-to", normalised_email(email)): MAILS_TO}, frozenset())
+
+    def of_mail(self, kind: str, email: str, client: Client, *, by: UUID) -> Attempt:
+        """Return such a request by somebody who is signed in; it is counted under who and where that is, too.
+
+        Raises InvalidEmail.
+        """
+        sender = {self._hashed(f"{kind}-by", str(by)): MAILS_BY}
+        return Attempt({**self.of_mailbox(kind, email).paces, **sender, **self._mails_from(kind, client)}, frozenset())
+
+    def of_invitation(self, email: str, client: Client) -> Attempt:
+        """Return an invitation, of which an account and a sender have a number a day. Raises InvalidEmail."""
+        paces = {**self.of_mailbox("invitation", email).paces, **self._mails_from("invitation", client)}
+        return Attempt(paces, frozenset())
+
+    def of_notification(self, to: UUID, client: Client, *, by: UUID) -> Attempt:
+        """Return a notification that a person asks for."""
+        at_address = dict.fromkeys(self._of_address(client, "notifications"), NOTIFICATIONS_BY)
+        paces = {
+            self._hashed("notification-to", str(to)): NOTIFICATIONS_TO,
+            self._hashed("notification-by", str(by)): NOTIFICATIONS_BY,
+        }
+        return Attempt({**paces, **at_address}, frozenset())
+
+    def cleared_by_reset(self, user_id: UUID, account: str) -> frozenset[str]:
+        """Return what is counted at an account, whose user a new password by mail lets in again."""
+        return self.of_user(user_id).cleared | {self.account_key(account), self.devices_key(account)}
+
     def account_key(self, account: str) -> str:
         return self._hashed("account", account)
+
+    def devices_key(self, account: str) -> str:
+        return self._hashed("account-devices", account)
+
+    def _mails_from(self, kind: str, client: Client) -> Mapping[str, Pace]:
+        return dict.fromkeys(self._of_address(client, f"{kind}-from"), MAILS_FROM)
 
     def _of_address(self, client: Client, purpose: str = "address") -> Mapping[str, Pace]:
         return {} if client.address is None else {self._hashed(purpose, _network(client.address)): ADDRESS}
@@ -79,6 +140,11 @@ def failed(uow: UnitOfWork, attempt: Attempt) -> None:
     _admit((throttle.blocked_until for throttle in throttles), uow)
     for throttle in throttles:
         throttle.fails(attempt.paces[throttle.key], at=uow.now)
+
+
+def counted(uow: UnitOfWork, attempt: Attempt) -> None:
+    """Count something that is limited also when it succeeds. Raises TooManyAttempts."""
+    failed(uow, attempt)
 
 
 def succeeded(uow: UnitOfWork, attempt: Attempt) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from user_service.model.device import Client, Devices
 from user_service.model.service_client import ServiceClient
 from user_service.model.session import RefreshTokens, Session
 from user_service.model.signing import TokenRules, access_token, derived_key, service_claims, user_claims
@@ -47,6 +48,13 @@ class Tokens:
         self.rules = rules
         self.lifetimes = lifetimes
         self.refresh = RefreshTokens(derived_key(secret, "refresh-tokens"))
+        self.devices = Devices(derived_key(secret, "devices"))
+
+    def start(self, uow: UnitOfWork, user: User, client: Client) -> TokenPair:
+        """Start a session of a user, on a device that is known from now on."""
+        session = uow.sessions.add(Session.start(user.id, client, at=uow.now, lifetime=self.lifetimes.refresh))
+        device = self.devices.issue(user.id, at=uow.now, generation=user.device_generation)
+        return self.issue(uow, user, session, counter=0, device_token=device)
 
     def issue(
         self, uow: UnitOfWork, user: User, session: Session, counter: int, *, device_token: str | None = None

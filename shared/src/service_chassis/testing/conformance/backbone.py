@@ -11,6 +11,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Row
 
+from service_chassis.breaker import USUAL, BreakerRules
 from service_chassis.clock import ManualClock
 from service_chassis.database import Database
 from service_chassis.logs import make_log
@@ -117,7 +118,9 @@ class Backbone:
             stop=self.stop,
         )
 
-    def worker(self, *subscriptions: Subscription, jobs: Iterable[Job | UnitJob] = ()) -> Worker:
+    def worker(
+        self, *subscriptions: Subscription, jobs: Iterable[Job | UnitJob] = (), breaker: BreakerRules = USUAL
+    ) -> Worker:
         parts = WorkerParts(
             service=sample.SERVICE,
             exchange=sample.EXCHANGE,
@@ -129,6 +132,7 @@ class Backbone:
             metrics=self.metrics,
             stop=self.stop,
             backoff=BACKOFF,
+            breaker=breaker,
         )
         return Worker(parts)
 

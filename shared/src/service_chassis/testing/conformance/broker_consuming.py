@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 
 import pytest
@@ -36,6 +37,17 @@ class ConsumingConformance(BrokerSuite):
         hold.close()
 
         assert ids(taken(subscribe(), 10)) == ids(messages(10))
+
+    def test_a_message_arrives_with_the_correlation_id_its_producer_gave_it(
+        self, broker: Broker, subscribe: Subscribe
+    ) -> None:
+        """S4-19."""
+        broker.declare(SAMPLE)
+        broker.publish([replace(message(0), correlation_id="order-7"), message(1)])
+
+        first, second = taken(subscribe(), 2)
+
+        assert (first.correlation_id, second.correlation_id) == ("order-7", "")
 
     def test_what_was_acknowledged_does_not_come_back(self, broker: Broker, subscribe: Subscribe) -> None:
         broker.declare(SAMPLE)

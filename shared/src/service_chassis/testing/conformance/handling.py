@@ -197,6 +197,35 @@ class CorrelationConformance:
         (line,) = backbone.lines("event_handled")
         assert (line["correlation_id"], line["type"]) == ("request-7", Deposited.type)
 
+    def test_what_a_batch_handler_did_is_one_line_with_the_number_of_events(self, backbone: Backbone) -> None:
+        """S4-19."""
+
+        def apply_all(events: list[Event], uow: UnitOfWork) -> None:
+            for event in events:
+                apply(event, uow)
+
+        consumer = backbone.consumer(on_batch(Deposited, apply_all))
+        with correlation.correlated(Correlation("run-7")):
+            backbone.publish_batch(Deposited("anna"), Deposited("bert"))
+        backbone.relay()
+
+        backbone.consume(consumer, 1)
+
+        (line,) = backbone.lines("batch_handled")
+        assert (line["correlation_id"], line["type"], line["events"]) == ("run-7", Deposited.type, 2)
+
+    def test_a_retry_is_logged_under_the_ids_of_its_event(self, backbone: Backbone) -> None:
+        """S4-19."""
+        consumer = backbone.consumer(on(Deposited, apply_unless_poison))
+        with correlation.correlated(Correlation("request-7")):
+            deliveries = delivered(backbone.clock, Deposited("poison"))
+        consumer.handle(deliveries)
+
+        backbone.retry(consumer, after=3600)
+
+        line, *_ = backbone.lines("event_failed_again")
+        assert line["correlation_id"] == "request-7"
+
     def test_the_log_of_a_failure_carries_the_ids_of_its_event(self, backbone: Backbone) -> None:
         consumer = backbone.consumer(on(Deposited, apply_unless_poison))
         with correlation.correlated(Correlation("request-7")):
