@@ -63,6 +63,7 @@ def bootstrap(
         make_worker=lambda: _worker(parts, units, metrics, log, stop),
         parts=parts,
         runtime=runtime,
+        unread_settings=settings.unread,
     )
 
 

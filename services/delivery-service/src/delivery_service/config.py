@@ -38,6 +38,7 @@ class Settings:
     mail_from: str
     public_url: str
     """Where people reach the gateway; links in mails begin with it."""
+    unread: tuple[str, ...]
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Settings":
@@ -56,6 +57,7 @@ class Settings:
             mail_folder=data_folder(reader.text("STEWARD_DATA", default=".data")) / "mail",
             mail_from=reader.text("MAIL_FROM", default=DEMO_SENDER),
             public_url=reader.text("PUBLIC_URL", default=f"{HERE}:{_gateway_port(reader)}").rstrip("/"),
+            unread=reader.unread("STEWARD_", "SMTP_", "MAIL_"),
         )
         settings._refuse_in_production(reader)
         reader.finish()
