@@ -18,7 +18,7 @@ ASKED_FOR = {
     "email_changed": {"email": "new@example.com"},
     "password_changed": {},
     "password_reset": {"minutes": "60", "token": "abc"},
-    "task_alert_digest": {"missed": 2, "due_soon": 1, "assignee_deactivated": 0},
+    "task_alert_digest": {"missed": 2, "due_soon": 1, "assignee_deactivated": 0, "consequence_held": 1},
     "verify_email": {"hours": "48", "token": "abc"},
 }
 """The variables that user-service gives to each, besides the name."""

@@ -25,7 +25,8 @@ def due(deliver: Callable[..., None], clock: ManualClock, mia: User) -> Callable
     """Says as task-service does that a manager has many alerts."""
 
     def due() -> None:
-        digest = AlertDigestDue(digest_id=uuid7(), manager_id=mia.id, missed=14, due_soon=3, assignee_deactivated=0)
+        counts = {"missed": 14, "due_soon": 3, "assignee_deactivated": 0, "consequence_held": 1}
+        digest = AlertDigestDue(digest_id=uuid7(), manager_id=mia.id, **counts)
         deliver(*delivered(clock, digest))
 
     return due
@@ -37,7 +38,7 @@ def test_a_digest_is_mailed_to_the_manager(mia: User, due: Callable[[], None], p
     (ready,) = published(NotificationReady)
     assert (ready.data.channel, ready.data.recipient) == ("email", mia.email)
     assert ready.data.template_code == "task_alert_digest"
-    assert ready.data.variables == {"missed": 14, "due_soon": 3, "assignee_deactivated": 0}
+    assert ready.data.variables == {"missed": 14, "due_soon": 3, "assignee_deactivated": 0, "consequence_held": 1}
 
 
 def test_a_manager_who_wants_no_email_gets_none(

@@ -216,7 +216,7 @@ def test_own_services_may_ask_for_what_they_need_and_others_for_what_they_were_g
 
     assert {client.client_id: client.scope for client in clients(service)} == {
         "mail-service": "notifications.send",
-        "task-service": "users.states",
+        "task-service": "snapshots.read users.states",
     }
     assert are_let_in(service, mail="post", task="bees")
 

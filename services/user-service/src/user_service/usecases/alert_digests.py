@@ -17,6 +17,7 @@ def send(uow: UnitOfWork, event: Event) -> None:
         "missed": digest.missed,
         "due_soon": digest.due_soon,
         "assignee_deactivated": digest.assignee_deactivated,
+        "consequence_held": digest.consequence_held,
     }
     notifications.request(
         uow, Wanted(Channel.EMAIL, digest.manager_id, TEMPLATE, counts, request_id=str(digest.digest_id))
