@@ -124,7 +124,7 @@ class TestJobs:
         def settle(uow: UnitOfWork) -> bool:
             """Have an effect, fail at the second attempt, and end with the third."""
             seen.append(correlation.current())
-            uow.session.execute(insert(effects).values(event_id=uuid7(), account=f"run {len(seen)}"))
+            uow.session.execute(insert(effects).values(event_id=uuid7(), account=f"run {len(seen):05}"))
             if len(seen) == 2:
                 raise ZeroDivisionError
             return len(seen) < 3
@@ -135,7 +135,7 @@ class TestJobs:
             wait_until(lambda: len(seen) > 3)
 
         assert job.name == "test_scheduler.settle"
-        assert backbone.effects()[:2] == ["run 1", "run 3"]
+        assert backbone.effects()[:2] == ["run 00001", "run 00003"]
         assert all(seen)
 
     def test_a_scheduler_ticks_while_it_works_and_while_it_stands_by(self, backbone: Backbone) -> None:

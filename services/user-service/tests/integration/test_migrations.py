@@ -187,3 +187,23 @@ def add_account(session: Session, account_id: int, created_at: datetime) -> None
 def of_the_service(name: str | None, kind: str, _: object) -> bool:
     """Pass over the tables in which alembic keeps how far a database has come."""
     return kind != "table" or not str(name).startswith("alembic_version")
+
+
+def test_addresses_get_the_one_spelling_of_their_mailbox_and_nobody_becomes_somebody_else(
+    older: Database, migrations: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    kept_before = {"anna": "anna@xn--mnchen-3ya.de", "bert": "bert@xn--mnchen-3ya.de", "berta": "bert@m\u00fcnchen.de"}
+    with older.writing() as session:
+        ids = {name: add_user(session, name, now) for name in (*kept_before, "carl")}
+        for name, email in kept_before.items():
+            session.execute(update(User.__table__).where(User.id == ids[name]).values(email=email))
+
+    migrate(older, migrations)
+
+    with older.reading() as session:
+        emails = dict(session.execute(select(User.name, User.email)).all())
+    assert emails == kept_before | {"anna": "anna@m\u00fcnchen.de", "carl": "carl@example.com"}
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "user_service"]
+    assert ids["bert"].hex in told.replace("-", "")
+    assert ids["berta"].hex in told.replace("-", "")

@@ -342,3 +342,37 @@ def test_a_token_that_says_more_than_its_session_knows_is_refused(
         uow.session.execute(update(Session).values(secret=b"another secret"))
 
     assert error(refresh(web, token)) == (401, "invalid_refresh_token")
+
+
+@pytest.mark.parametrize("typed", ["anna@xn--mnchen-3ya.de", "Anna@m\u00fcnchen.DE"], ids=["ascii", "unicode"])
+def test_a_mailbox_may_be_written_in_either_spelling(
+    web: FlaskClient, anna: User, service: Service, typed: str
+) -> None:
+    with service.units.write() as uow:
+        uow.users.get(anna.id).email = "anna@m\u00fcnchen.de"
+
+    assert login(web, typed).status_code == 200
+
+
+def test_of_two_spellings_from_before_each_signs_in_with_the_own(
+    web: FlaskClient, anna: User, new_user: Callable[..., User], service: Service
+) -> None:
+    bert = new_user("bert")
+    with service.units.write() as uow:
+        uow.users.get(anna.id).email = "shop@m\u00fcnchen.de"
+        uow.users.get(bert.id).email = "shop@xn--mnchen-3ya.de"
+
+    signed_in = [
+        data(login(web, f"shop@{domain}"))["user"]["id"] for domain in ("m\u00fcnchen.de", "xn--mnchen-3ya.de")
+    ]
+
+    assert signed_in == [str(anna.id), str(bert.id)]
+
+
+def test_an_address_from_before_that_is_none_today_still_signs_in(
+    web: FlaskClient, anna: User, service: Service
+) -> None:
+    with service.units.write() as uow:
+        uow.users.get(anna.id).email = "anna@intranet"
+
+    assert login(web, "anna@intranet").status_code == 200

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
+from user_service.model.email import EMAIL_LIMIT
 from user_service.model.import_row import Layout, Rejected, user_row
-from user_service.model.user import EMAIL_LIMIT, NAME_LIMIT, Role, Status
+from user_service.model.user import NAME_LIMIT, Role, Status
 
 NOW = datetime(2030, 1, 15, 12, tzinfo=UTC)
 EMAIL = "anna@example.com"

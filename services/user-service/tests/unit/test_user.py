@@ -4,8 +4,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from user_service.model.email import EMAIL_LIMIT, normalised_email
 from user_service.model.errors import AlreadyActive, AlreadyDeactivated, InvalidEmail
-from user_service.model.user import EMAIL_LIMIT, Reason, Role, Status, User, is_line, normalised_email
+from user_service.model.user import Reason, Role, Status, User, is_line
 
 NOON = datetime(2030, 1, 15, 12, tzinfo=UTC)
 LATER = NOON + timedelta(hours=1)
@@ -30,8 +31,12 @@ def test_every_spelling_of_an_address_is_one_address(email: str, padding: str) -
     assume(len(email) <= EMAIL_LIMIT)
 
     spellings = {email, email.lower(), email.upper(), email.swapcase(), padding + email + padding}
+    try:
+        kept = {normalised_email(spelling) for spelling in spellings}
+    except InvalidEmail:
+        assume(False)
 
-    assert {normalised_email(spelling) for spelling in spellings} == {email.lower()}
+    assert len(kept) == 1
 
 
 @pytest.mark.parametrize(
@@ -48,6 +53,22 @@ def test_every_spelling_of_an_address_is_one_address(email: str, padding: str) -
     ids=["zero width", "direction", "soft hyphen", "fullwidth", "fullwidth dot", "halfwidth dot", "ideographic dot"],
 )
 def test_an_address_that_looks_like_somebody_elses_is_none(address: str) -> None:
+    with pytest.raises(InvalidEmail):
+        normalised_email(address)
+
+
+def test_one_mailbox_is_one_address_however_its_domain_is_written() -> None:
+    assert (
+        normalised_email("anna@xn--mnchen-3ya.de") == normalised_email("Anna@M\u00dcNCHEN.de") == "anna@m\u00fcnchen.de"
+    )
+
+
+@pytest.mark.parametrize(
+    "address",
+    [f"{'a' * 65}@example.com", ".a@example.com", "a.@example.com", "a..b@example.com", "a@[127.0.0.1]", "a@b"],
+    ids=["65 characters", "dot first", "dot last", "two dots", "number", "bare host"],
+)
+def test_what_no_mailbox_is_called_is_no_address(address: str) -> None:
     with pytest.raises(InvalidEmail):
         normalised_email(address)
 

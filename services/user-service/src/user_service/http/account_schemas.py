@@ -10,8 +10,9 @@ from service_chassis.http import PageQuery, Paging
 from service_chassis.http.paging import paging_of
 from user_service.http.schemas import line, text
 from user_service.model.account import WEBSITE_LIMIT
+from user_service.model.email import EMAIL_LIMIT
 from user_service.model.membership import AccountRole
-from user_service.model.user import EMAIL_LIMIT, NAME_LIMIT
+from user_service.model.user import NAME_LIMIT
 
 MASKED = "********"
 ROLES = {"description": "1 is Admin, 2 is Normal user."}

@@ -7,7 +7,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate, va
 
 from service_chassis.http import caller
 from user_service.http.schemas import PASSWORD_LIMIT, UserView, text
-from user_service.model.user import EMAIL_LIMIT
+from user_service.model.email import EMAIL_LIMIT
 
 TOKEN_LIMIT = 500
 

@@ -5,7 +5,8 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from user_service.http.schemas import PUSH_TOKEN_LIMIT, UserView, line, text
-from user_service.model.user import EMAIL_LIMIT, NAME_LIMIT, USERNAME_LIMIT, Role
+from user_service.model.email import EMAIL_LIMIT
+from user_service.model.user import NAME_LIMIT, USERNAME_LIMIT, Role
 
 OF_ADMINS = {"description": "Required of admins."}
 

@@ -8,7 +8,8 @@ from service_chassis.database.paging import LARGEST_NUMBER, Order
 from service_chassis.http import PageQuery, Paging
 from service_chassis.http.fields import Instant
 from service_chassis.http.paging import paging_of
-from user_service.model.user import EMAIL_LIMIT, NAME_LIMIT, USERNAME_LIMIT, Role, Status, is_line
+from user_service.model.email import EMAIL_LIMIT
+from user_service.model.user import NAME_LIMIT, USERNAME_LIMIT, Role, Status, is_line
 from user_service.persistence.users import ORDERS, UserFilter
 
 PASSWORD_LIMIT = 1_000

@@ -36,9 +36,10 @@ from user_service.http.people_schemas import ExportView, ProfileView, UserBody, 
 from user_service.http.profile import shown
 from user_service.http.recovery import attempt, sign_up
 from user_service.http.schemas import HistoryView, NoteBody, RegisterBody, RegisteredView, UserQuery, UserView
+from user_service.model.email import normalised_email
 from user_service.model.errors import MayNotEdit, UserNotFound
 from user_service.model.history import HistoryEntry
-from user_service.model.user import Role, User, normalised_email
+from user_service.model.user import Role, User
 from user_service.persistence.users import UserFilter
 from user_service.usecases import administration, erasure, export, lifecycle, registration, throttling
 

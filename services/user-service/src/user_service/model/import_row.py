@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service_chassis.ids import uuid7
+from user_service.model.email import normalised_email
 from user_service.model.errors import InvalidEmail, InvalidUsername
 from user_service.model.passwords import is_known_hash
-from user_service.model.user import NAME_LIMIT, Role, Status, is_line, normalised_email, normalised_username
+from user_service.model.user import NAME_LIMIT, Role, Status, is_line, normalised_username
 
 SECRET = "password_hash"  # noqa: S105  # The name of a column.
 COLUMNS = ("email", "username", "name", "role", "created_at", "last_login_at", "is_active", SECRET)

@@ -13,25 +13,20 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service_chassis.database import UtcDateTime, Version
 from service_chassis.ids import uuid7
 from service_chassis.messaging.tables import Sequence
+from user_service.model.email import normalised_email
 from user_service.model.errors import (
     AlreadyActive,
     AlreadyDeactivated,
     AlreadyPurged,
-    InvalidEmail,
     InvalidUsername,
 )
 from user_service.model.tables import Entity
 
-UNUSABLE = r"@\s,;<>\"\x00-\x1f\x7f"
-EMAIL = re.compile(rf"[^{UNUSABLE}]+@[^{UNUSABLE}.]+(\.[^{UNUSABLE}.]+)*")
-EMAIL_LIMIT = 254
 USERNAME_LIMIT = 150
 USERNAME = re.compile(rf"[a-z0-9._+-]{{1,{USERNAME_LIMIT}}}")
 NAME_LIMIT = 200
 LINE_BREAKING = {"Cc", "Zl", "Zp"}
 DIRECTION_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-IDEOGRAPHIC_FULL_STOP = "\u3002"
-"""Another character that separates the labels of a domain, RFC 3490."""
 NO_HOME = 0
 """Instead of a user's own account where that is gone; none at all means that there never was one."""
 
@@ -219,22 +214,6 @@ class User(Entity):
         self.deactivated_by_run = None
         self.version += 1
         self.is_seen(at=at)
-
-
-def normalised_email(email: str) -> str:
-    """Return the one spelling under which an address is kept and looked up. Raises InvalidEmail."""
-    normalised = unicodedata.normalize("NFC", email.strip().lower())
-    if len(normalised) > EMAIL_LIMIT or not EMAIL.fullmatch(normalised) or _looks_like_another(normalised):
-        raise InvalidEmail
-    return normalised
-
-
-def _looks_like_another(email: str) -> bool:
-    """Return whether unseen characters, or other forms of plain ones, make an address look like somebody else's."""
-    if email.isascii():
-        return False
-    unseen = any(unicodedata.category(character) == "Cf" for character in email)
-    return unseen or IDEOGRAPHIC_FULL_STOP in email or unicodedata.normalize("NFKC", email) != email
 
 
 def is_line(value: str) -> bool:

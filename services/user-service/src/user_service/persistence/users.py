@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Select, Table, bindparam, case, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -36,7 +36,11 @@ BY_USERNAME = select(User).where(User.username == bindparam("username"))
 _CREDENTIALS = select(
     User.id, User.email, User.email_verified_at, User.status, User.password_hash, User.device_generation
 )
-CREDENTIALS = _CREDENTIALS.where(User.email == bindparam("email"))
+CREDENTIALS = (
+    _CREDENTIALS.where(User.email.in_([bindparam("email"), bindparam("plain")]))
+    .order_by(case((User.email == bindparam("plain"), 0), else_=1))
+    .limit(1)
+)
 CREDENTIALS_BY_USERNAME = _CREDENTIALS.where(User.username == bindparam("username"))
 LOCKED = BY_ID.with_for_update().execution_options(populate_existing=True)
 
@@ -138,12 +142,12 @@ class UserRepository:
         found: User | None = self._session.scalar(BY_USERNAME, {"username": username})
         return found
 
-    def credentials(self, email: str) -> Any:
-        """Return what a sign-in has to know of whoever has an address, or None.
+    def credentials(self, email: str, plain: str) -> Any:
+        """Return what a sign-in has to know of whoever has an address, or else its plain spelling, or None.
 
         It is hardly more work for somebody than for nobody.
         """
-        return self._session.execute(CREDENTIALS, {"email": email}).one_or_none()
+        return self._session.execute(CREDENTIALS, {"email": email, "plain": plain}).one_or_none()
 
     def credentials_by_username(self, username: str) -> Any:
         """Return the same of whoever has a username, at the same cost."""

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from user_service.messaging import publications
 from user_service.model.actor import Actor
+from user_service.model.email import normalised_email
 from user_service.model.errors import AlreadyPurged, LastAdmin
 from user_service.model.one_time_token import OneTimeTokenLifetimes
-from user_service.model.user import Role, Status, User, normalised_email
+from user_service.model.user import Role, Status, User
 from user_service.persistence.unit_of_work import UnitOfWork
 from user_service.usecases import registration
 from user_service.usecases.notifying import notify

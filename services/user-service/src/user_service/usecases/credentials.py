@@ -6,11 +6,12 @@ from uuid import UUID
 from service_chassis.unit_of_work import Units
 from user_service.messaging import publications
 from user_service.model.device import ANYWHERE, Client
+from user_service.model.email import normalised_email
 from user_service.model.errors import InvalidOneTimeToken, WrongPassword
 from user_service.model.one_time_token import OneTimeTokenLifetimes, Purpose
 from user_service.model.password_policy import PasswordPolicy
 from user_service.model.passwords import Passwords
-from user_service.model.user import User, normalised_email
+from user_service.model.user import User
 from user_service.persistence.unit_of_work import UnitOfWork
 from user_service.usecases import proof, throttling
 from user_service.usecases.notifying import notify, notify_address

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from service_chassis.database.paging import Page, Paging
 from user_service.model.actor import Actor
+from user_service.model.email import normalised_email
 from user_service.model.errors import (
     AccountNotFound,
     AlreadyMember,
@@ -15,7 +16,7 @@ from user_service.model.errors import (
 from user_service.model.invitation import MOST_A_DAY, Invitation, InvitationStatus
 from user_service.model.membership import AccountRole, Membership
 from user_service.model.secret import digest_of
-from user_service.model.user import Signal, normalised_email
+from user_service.model.user import Signal
 from user_service.persistence.unit_of_work import UnitOfWork
 from user_service.usecases import accounts, activity, members, notifying, throttling
 from user_service.usecases.throttling import UNLIMITED, Attempt

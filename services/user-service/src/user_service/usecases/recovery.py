@@ -10,10 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from service_chassis import correlation
+from user_service.model.email import normalised_email
 from user_service.model.errors import TooManyAttempts
 from user_service.model.one_time_token import OneTimeTokenLifetimes, Purpose
 from user_service.model.recovery import RecoveryKind
-from user_service.model.user import User, normalised_email
+from user_service.model.user import User
 from user_service.persistence.unit_of_work import UnitOfWork
 from user_service.usecases import proof, registration, throttling
 from user_service.usecases.notifying import notify

@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 from user_service.messaging import publications
+from user_service.model.email import normalised_email
 from user_service.model.errors import EmailTakenAndCounted
 from user_service.model.one_time_token import OneTimeTokenLifetimes, Purpose
 from user_service.model.recovery import RecoveryKind
-from user_service.model.user import Role, User, normalised_email
+from user_service.model.user import Role, User
 from user_service.persistence.unit_of_work import UnitOfWork
 from user_service.usecases import accounts, throttling
 from user_service.usecases.notifying import notify

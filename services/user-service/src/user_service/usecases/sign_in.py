@@ -9,6 +9,7 @@ from service_chassis.logs import Log
 from service_chassis.unit_of_work import Units
 from user_service.messaging import publications
 from user_service.model.device import ANYWHERE, Client
+from user_service.model.email import normalised_email, plain_email
 from user_service.model.errors import (
     InvalidCredentials,
     InvalidEmail,
@@ -19,7 +20,7 @@ from user_service.model.errors import (
 )
 from user_service.model.passwords import Passwords
 from user_service.model.session import RefreshToken
-from user_service.model.user import Signal, Status, User, normalised_email, normalised_username
+from user_service.model.user import Signal, Status, User, normalised_username
 from user_service.persistence.unit_of_work import UnitOfWork
 from user_service.usecases import accounts, activity, throttling
 from user_service.usecases.opaque_tokens import OpaqueToken, hand_out
@@ -181,10 +182,18 @@ def _known(uow: UnitOfWork, account: str) -> Any:
     """Return the credentials of whoever has this address or username, or None; it is one query in any case."""
     try:
         if "@" in account:
-            return uow.users.credentials(normalised_email(account))
+            return uow.users.credentials(_spelling(account), plain_email(account))
         return uow.users.credentials_by_username(normalised_username(account))
-    except (InvalidEmail, InvalidUsername):
+    except InvalidUsername:
         return None
+
+
+def _spelling(email: str) -> str:
+    """Return how an address is kept; one that is none today may be that of a user from before."""
+    try:
+        return normalised_email(email)
+    except InvalidEmail:
+        return plain_email(email)
 
 
 def _check_grace(uow: UnitOfWork, user: User, token: RefreshToken, tokens: Tokens) -> None:

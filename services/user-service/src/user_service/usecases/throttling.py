@@ -9,6 +9,7 @@ from ipaddress import ip_address, ip_network
 from uuid import UUID
 
 from user_service.model.device import Client
+from user_service.model.email import normalised_email
 from user_service.model.errors import TooManyAttempts
 from user_service.model.throttle import (
     ACCOUNT,
@@ -23,7 +24,6 @@ from user_service.model.throttle import (
     REGISTRATION,
     Pace,
 )
-from user_service.model.user import normalised_email
 from user_service.persistence.unit_of_work import UnitOfWork
 
 NETWORK_V6 = 64
