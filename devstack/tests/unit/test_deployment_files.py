@@ -1,6 +1,7 @@
 """What operators deploy with, held against the code it speaks of."""
 
 import re
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,13 @@ def test_operations_shows_how_each_database_is_migrated_and_opened(compose: dict
     assert migrated == {process for process in READERS if process.endswith("-web")}
     assert migrated | {"postgres"} <= compose.keys()
     assert opened == ["steward_user_service"]
+
+
+def test_coverage_is_printed_with_lines_and_branches_and_as_pages() -> None:
+    """S4-52."""
+    shown = subprocess.run(["make", "--dry-run", "coverage"], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert {"--cov", "--cov-branch", "--cov-report=term", "--cov-report=html"} <= set(shown.stdout.split())
 
 
 def test_the_management_page_of_rabbitmq_is_where_it_is_expected(compose: dict[str, Any]) -> None:
