@@ -15,13 +15,14 @@ from jwt.utils import base64url_encode
 
 from tests.running.door import Answer, Door
 from tests.running.people import PASSWORD, person
-from tests.running.steward import CLEANUP, TASK, TASKS, USER, Steward
+from tests.running.steward import CLEANUP, DELIVERY, TASK, TASKS, USER, Steward
 from user_service.model.signing import SigningKey
 
 DEMO_SECRET = "demo-key-encryption-secret"
 MEGABYTE = 1_048_576
 INSIDES = ("Traceback", 'File "', "sqlalchemy", "site-packages", "psycopg", "sqlite3")
 CLEANUP_RUNS, LOGIN, USERS, REPORTS = "/api/v1/cleanup/runs", "/api/v1/auth/login", "/api/v1/users", "/api/v1/reports"
+TEMPLATES = "/api/v1/templates"
 
 
 def json_of(**values: object) -> bytes:
@@ -143,7 +144,8 @@ def test_a_bad_token_is_refused_everywhere_with_the_same_code(system: Steward, f
     token = make(forger)
 
     for address in (system.gateway, *system.services.values()):
-        path = {system.services[CLEANUP]: REPORTS, system.services[TASK]: TASKS}.get(address, USERS)
+        paths = {CLEANUP: REPORTS, TASK: TASKS, DELIVERY: TEMPLATES}
+        path = {system.services[name]: path for name, path in paths.items()}.get(address, USERS)
         answer = system.door.at(address).showing(token).get(path)
 
         assert refusal(answer) == (401, code)

@@ -13,7 +13,7 @@ READY_WITHIN = 15.0
 
 
 def test_the_embedded_process_says_that_it_is_ready(shared_embedded: Embedded, figure: Figure) -> None:
-    (line,) = (line for line in shared_embedded.process.text().splitlines() if "ready" in line)
+    (line,) = (line for line in shared_embedded.process.text().splitlines() if "is ready at" in line)
 
     seconds = float(line.partition(" after ")[2].partition(" s")[0])
     figure("until ready", seconds)
