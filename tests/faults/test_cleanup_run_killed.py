@@ -15,7 +15,7 @@ KILLS = 4
 
 def test_a_cleanup_run_whose_workers_are_killed_at_random_moments_reconciles(native: Native) -> None:
     choice = random.Random(20)
-    people = crowd(3_000, inactive=0.9)
+    people = crowd(12_000, inactive=0.9)
     native.take_in(people)
     run = CleanupRun.triggered(native)
 
