@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from gateway.routes import CLEANUP, DELIVERY, TASK, USER
 from service_chassis.breaker import BreakerRules
-from service_chassis.gateway_word import gateway_secret
+from service_chassis.gateway_secret import gateway_secret
 from service_chassis.logs import FORMATS
 from service_chassis.settings import Environment, Network
 from service_chassis.tokens.settings import SHARED_ALGORITHM, shared_secret

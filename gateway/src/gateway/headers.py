@@ -6,7 +6,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from multidict import CIMultiDict, MultiMapping
 
 from gateway.proxies import ADDRESS, SCHEME
-from service_chassis import gateway_word
+from service_chassis import gateway_secret
 from service_chassis.aio import HeadersTooLarge
 from service_chassis.correlation import Correlation
 from service_chassis.errors import Invalid
@@ -106,7 +106,7 @@ def _passes(name: str, dropped: frozenset[str]) -> bool:
 def origin(request: web.Request, ids: Correlation, secret: str) -> Mapping[str, str]:
     """Return what the gateway itself says to the service about where a request comes from."""
     said = {
-        gateway_word.HEADER: secret,
+        gateway_secret.HEADER: secret,
         "X-Forwarded-For": request[ADDRESS],
         "X-Forwarded-Proto": request[SCHEME],
         "X-Forwarded-Host": request.headers.get(hdrs.HOST, ""),

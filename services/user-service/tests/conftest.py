@@ -14,7 +14,7 @@ from sqlalchemy import insert
 import user_service
 from event_contracts import Contract, NotificationReady, by_type
 from service_chassis.clock import ManualClock
-from service_chassis.gateway_word import DEMO_SECRET, HEADER
+from service_chassis.gateway_secret import DEMO_SECRET, HEADER
 from service_chassis.messaging import failures, outbox
 from service_chassis.messaging.broker import Delivery
 from service_chassis.messaging.envelope import Event, decoded, received

@@ -16,7 +16,7 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
     """What gunicorn runs; its processes know whether all of them end or only they themselves."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self._options = COMMON | dict(options)
+        self._options = COMMON | dict(options) | {"post_worker_init": self._end_late_one}
         # One byte of memory that stays common after the fork.
         self._all_end = mmap.mmap(-1, 1)
         super().__init__()
@@ -28,6 +28,11 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
 
     def end_all(self) -> None:
         self._all_end[0] = 1
+
+    def _end_late_one(self, worker: Any) -> None:
+        """End a process that was forked just before the others were told to end, and could not hear it yet."""
+        if self.all_end:
+            worker.alive = False
 
     def load_config(self) -> None:
         for name, value in self._options.items():

@@ -121,7 +121,7 @@ def dispatching(settings: Settings, units: Units[UnitOfWork], log: Log, stop: th
         seal = Seal(settings.answers_secret, "destinations")
         return Dispatcher(units, RequestSender(rules), manner, seal=seal, log=log, stop=threading.Event())
 
-    return Dispatching(make, stop.wait, stop)
+    return Dispatching(make, stop)
 
 
 def mailer(parts: Parts, units: Units[UnitOfWork], log: Log, stop: threading.Event) -> Mailer:

@@ -264,6 +264,28 @@ def test_a_held_consequence_is_an_alert_that_managers_and_admins_see_until_one_o
     assert len(held_alerts(office, "admin")) == others
 
 
+def test_deciding_one_consequence_of_a_user_leaves_the_alert_of_another_read(
+    held: MissLimit, office: Any, desk: Any, people: Any
+) -> None:
+    """S3-15."""
+    desk.clock.advance(8 * DAY)
+    for user in (held.user_id, people.has()):
+        desk.misses(user, count=5)
+    desk.sweeps()
+    boss = office.client("manager")
+
+    def theirs() -> list[dict[str, Any]]:
+        alerts = boss.get("/api/v1/tasks/alerts?kind=consequence_held").get_json()["data"]
+        return [alert for alert in alerts if alert["assignee_id"] == str(held.user_id)]
+
+    first, other = theirs()
+    boss.post("/api/v1/tasks/alerts/read", json={"ids": [first["id"], other["id"]]})
+    boss.post(f"/api/v1/tasks/consequences/{first['consequence_id']}/reject")
+
+    (left,) = theirs()
+    assert (left["id"], left["read_at"] is not None) == (other["id"], True)
+
+
 def test_an_admin_lets_a_held_consequence_go_on(desk: Any, held: MissLimit, published: Published) -> None:
     admin = uuid7()
     with desk.units.write() as uow:

@@ -73,3 +73,19 @@ def test_an_alert_about_an_assignee_does_not_depend_on_the_order_either(desk: An
     people.deactivates(anna)
     hear([on])
     assert desk.alerts() == {(task, "assignee_deactivated")}
+
+
+def test_a_name_that_comes_after_a_newer_state_without_one_is_learnt_and_kept(
+    units: Units[UnitOfWork], people: Any, hear: Any
+) -> None:
+    """C-33."""
+    anna = people.has(name="Anna", told=False)
+    people.is_called(anna, "Anna Lund", "annie", told=False)
+    renamed = people.updated(anna)
+    people.deactivates(anna)
+
+    hear([renamed])
+    people.reactivates(anna)
+
+    with units.read() as uow:
+        assert known(uow)[anna][4:] == ("Anna Lund", "annie")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from service_chassis.gateway_word import gateway_secret
+from service_chassis.gateway_secret import gateway_secret
 from service_chassis.runtime import Runtime
 from service_chassis.settings import Environment
 from user_service.model.one_time_token import OneTimeTokenLifetimes

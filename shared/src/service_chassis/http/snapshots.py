@@ -1,4 +1,4 @@
-"""The doors through which other services ask an owner for its states; the answers are bare, for our own clients."""
+"""The routes by which other services ask an owner for its states; the answers are bare, for our own clients."""
 
 import gzip
 from collections.abc import Sequence
@@ -37,14 +37,14 @@ def may_read_snapshots(caller: Principal) -> bool:
 def snapshots(sources: Sequence[Source]) -> flask.Blueprint:
     """Return the routes under which these states are handed out."""
     by_name = {source.name: source for source in sources}
-    doors = flask.Blueprint("snapshots", __name__, url_prefix="/internal/snapshots")
+    routes = flask.Blueprint("snapshots", __name__, url_prefix="/internal/snapshots")
 
     def chosen(name: str) -> Source:
         if name not in by_name:
             raise NoSuchSnapshot
         return by_name[name]
 
-    @doors.get("/<name>")
+    @routes.get("/<name>")
     @allowed(may_read_snapshots)
     @takes_query("cursor", "to")
     def page(name: str) -> Response:
@@ -52,7 +52,7 @@ def snapshots(sources: Sequence[Source]) -> flask.Blueprint:
         with short_read() as uow:
             return _compressed(chosen(name).page(uow, asked))
 
-    @doors.post("/<name>/digests")
+    @routes.post("/<name>/digests")
     @allowed(may_read_snapshots)
     @takes_no_key
     def digests(name: str) -> Response:
@@ -60,7 +60,7 @@ def snapshots(sources: Sequence[Source]) -> flask.Blueprint:
         with short_read() as uow:
             return _compressed(msgspec.json.encode(chosen(name).digests(uow, asked.ranges, asked.parts)))
 
-    return doors
+    return routes
 
 
 def _asked() -> DigestsAsked:

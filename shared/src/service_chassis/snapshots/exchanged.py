@@ -1,4 +1,4 @@
-"""What owner and holder of states say to each other, and the door through which a holder asks."""
+"""What owner and holder of states say to each other, and how a holder asks."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from delivery_service.dispatch.dispatcher import Dispatcher
 
-LOOK_EVERY = 1.0
+TICK_EVERY_SECONDS = 1.0
 STOP_WITHIN = 12.0
 """Seconds for what is under way, of the 15 a worker gives its loops; what takes longer is sent again."""
 
@@ -13,10 +13,8 @@ STOP_WITHIN = 12.0
 class Dispatching:
     """Makes a dispatcher anew each time the loop runs, so that one whose parts have failed is replaced as a whole."""
 
-    def __init__(self, make: Callable[[], Dispatcher], wait: Callable[[float], object], stop: threading.Event) -> None:
-        """Take what makes a dispatcher, and what waits some seconds for news of the database."""
+    def __init__(self, make: Callable[[], Dispatcher], stop: threading.Event) -> None:
         self._make = make
-        self._wait = wait
         self._stop = stop
 
     def run(self, tick: Callable[[], None]) -> None:
@@ -26,7 +24,6 @@ class Dispatching:
         try:
             while not self._stop.is_set():
                 tick()
-                self._wait(LOOK_EVERY)
-                dispatcher.wake()
+                self._stop.wait(TICK_EVERY_SECONDS)
         finally:
             dispatcher.stop(STOP_WITHIN)

@@ -2,7 +2,7 @@
 
 import smtplib
 import ssl
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from email.message import EmailMessage
 from urllib.parse import SplitResult, unquote, urlsplit
 from uuid import UUID
@@ -60,11 +60,10 @@ class SmtpServer:
             connection: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=self._timeout, context=self._context)
         else:
             connection = smtplib.SMTP(host, port, timeout=self._timeout)
-        try:
+        with ExitStack() as if_refused:
+            if_refused.callback(connection.close)
             self._introduce(connection, url)
-        except BaseException:
-            connection.close()
-            raise
+            if_refused.pop_all()
         return connection
 
     def _introduce(self, connection: smtplib.SMTP, url: SplitResult) -> None:

@@ -51,18 +51,6 @@ class SubscriptionInvalid(Invalid):
     code = "subscription_invalid"
 
 
-class DestinationNotFound(NotFound):
-    """There is no such destination."""
-
-    code = "destination_not_found"
-
-
-class DeliveryNotFound(NotFound):
-    """There is no such delivery."""
-
-    code = "delivery_not_found"
-
-
 class DeliveryUnderWay(Conflict):
     """This delivery is being sent, or will be by itself."""
 

@@ -34,10 +34,6 @@ class Schedule:
         """Return the schedule with these delays. Raises ValueError."""
         return cls(tuple(timedelta(seconds=delay) for delay in seconds))
 
-    def first_at(self, arrival: datetime) -> datetime:
-        """Return when the first attempt is due: without jitter, because nothing has failed yet."""
-        return arrival + self.delays[0]
-
     def next_at(
         self,
         attempts: int,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, case, delete, func, select
+from sqlalchemy import ColumnElement, Table, case, delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from service_chassis.database.paging import Page, Paging, descending, fetch_page
@@ -64,9 +64,10 @@ class AlertRepository:
     def follow_limits(self, limits: Sequence[MissLimit], at: datetime) -> None:
         """Let an alert stand for each of these consequences, at the task that led to it, exactly if it is held."""
         users = [limit.user_id for limit in limits]
-        decided = Alert.task_id.in_(select(Task.id).where(among(self._session, Task.assignee_id, users)))
-        held = Alert.kind == AlertKind.CONSEQUENCE_HELD
-        self._session.execute(delete(Alert).where(held, decided).execution_options(synchronize_session=False))
+        theirs = select(Task.id).where(among(self._session, Task.assignee_id, users))
+        decided = theirs.where(~exists().where(_LED_TO_IT, MissLimit.state == LimitState.HELD))
+        gone = (Alert.kind == AlertKind.CONSEQUENCE_HELD) & Alert.task_id.in_(decided)
+        self._session.execute(delete(Alert).where(gone).execution_options(synchronize_session=False))
         # Of several tasks that were missed at the same instant one is enough.
         place = func.row_number().over(partition_by=MissLimit.id, order_by=Task.id).label("place")
         led_to_it = (

@@ -44,8 +44,7 @@ def release(uow: UnitOfWork, rules: MissRules) -> tuple[int, int]:
     waiting = [limit.id for limit in pending if limit.manager_id in held]
     uow.miss_limits.set_state([limit.id for limit in let_go], LimitState.RELEASED)
     uow.miss_limits.set_state(waiting, LimitState.HELD)
-    if waiting:
-        uow.alerts.follow_limits([limit for limit in pending if limit.manager_id in held], uow.now)
+    uow.alerts.follow_limits([limit for limit in pending if limit.manager_id in held], uow.now)
     _tell(uow, let_go)
     return len(let_go), len(waiting)
 
@@ -61,7 +60,6 @@ def approve(uow: UnitOfWork, rules: MissRules, limit_id: UUID, by: UUID) -> Miss
     # By another miss than the one it waited for, if that was excused meanwhile.
     limit.counted_from, limit.reached_at = reached_by.counted_from, reached_by.missed_at
     limit.decide(LimitState.RELEASED, by, at=uow.now)
-    uow.session.flush()
     uow.alerts.follow_limits([limit], uow.now)
     _tell(uow, [limit])
     return limit
@@ -71,7 +69,6 @@ def reject(uow: UnitOfWork, limit_id: UUID, by: UUID) -> MissLimit:
     """End a held consequence; the user goes on. Raises ConsequenceNotFound, NotHeld."""
     limit = uow.miss_limits.locked(limit_id)
     limit.decide(LimitState.REJECTED, by, at=uow.now)
-    uow.session.flush()
     uow.alerts.follow_limits([limit], uow.now)
     return limit
 

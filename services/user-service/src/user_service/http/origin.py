@@ -6,8 +6,8 @@ from ipaddress import ip_address
 import flask
 from flask import Response, request
 
-from service_chassis import gateway_word
-from service_chassis.gateway_word import is_gateways
+from service_chassis import gateway_secret
+from service_chassis.gateway_secret import is_gateways
 from user_service.http.dependencies import parts
 from user_service.model.device import REMEMBERED, Client
 
@@ -58,7 +58,7 @@ def _address() -> str | None:
 def _forwarded(what: str, otherwise: str) -> str:
     """Return what the gateway says of a request; anybody else's word counts nothing, wherever it comes from."""
     secret = parts().settings.gateway_secret
-    believed = is_gateways(request.headers.get(gateway_word.HEADER), secret)
+    believed = is_gateways(request.headers.get(gateway_secret.HEADER), secret)
     return request.headers.get(f"X-Forwarded-{what}", otherwise) if believed else otherwise
 
 

@@ -1,4 +1,4 @@
-"""The gateway's word for where a request comes from, and how a service tells that it is the gateway's."""
+"""The secret by which a service tells that a request came through the gateway, and may believe its headers."""
 
 import hmac
 
