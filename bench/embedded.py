@@ -22,7 +22,9 @@ def run(users: int) -> dict[str, Any]:
         with file.open("w") as stream:
             subprocess.run([sys.executable, "-m", "devstack", "sample-users", str(users)], stdout=stream, check=True)
         env = {"STEWARD_DATA": f"{folder}/data", "GATEWAY_PORT": str(free_port()), "LOG_LEVEL": "WARNING"}
-        alone = _import(file, env | {"STEWARD_DATA": f"{folder}/alone"})
+        apart = env | {"STEWARD_DATA": f"{folder}/alone"}
+        harness.python("-m", "user_service", "migrate", env=apart, stdout=subprocess.DEVNULL).wait()
+        alone = _import(file, apart)
         first_start = _started_within(env)
         started = time.monotonic()
         process = _serving(env)
@@ -62,7 +64,7 @@ def _serving(env: dict[str, str]) -> subprocess.Popen[str]:
 
 def _wait_until_ready(process: subprocess.Popen[str], started: float) -> float:
     for line in process.stdout or []:
-        if "ready" in line:
+        if "is ready at" in line:
             return round(time.monotonic() - started, 2)
     raise RuntimeError("The process ended before it was ready.")
 

@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 import user_service.bootstrap
 from bench import harness
 from bench.load import Connection, rate
+from service_chassis.gateway_secret import DEMO_SECRET
 from service_chassis.ids import uuid7
 from service_chassis.service import Service
 from service_chassis.testing.servers.process import free_port
@@ -96,7 +97,10 @@ def _attempt(connection: Connection, email: str, password: str, position: int) -
     address = f"10.{position >> 16 & 255}.{position >> 8 & 255}.{position & 255}"
     started = time.perf_counter()
     status, answer = connection.post(
-        "/api/v1/auth/login", {"email": email, "password": password}, X_Forwarded_For=address
+        "/api/v1/auth/login",
+        {"email": email, "password": password},
+        X_Forwarded_For=address,
+        X_Gateway_Secret=DEMO_SECRET,
     )
     took = time.perf_counter() - started
     if status != 401:
